@@ -1,0 +1,159 @@
+//! Recording what a task did: the result, its effect on the job, the successors, and the events, in one transaction.
+
+use reelway_domain::{Change, Hint, JobState, NewTask, RenditionInfo, SourceInfo, TaskState};
+use sqlx::{Any, Transaction};
+
+use crate::{Catalog, Error, Fenced, Task, claim::task_change, sql::Sql};
+
+/// What a task's success means for its job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Nothing but its result.
+    None,
+    /// The source is known.
+    Probed(SourceInfo),
+    /// The rest of the graph is known.
+    Planned {
+        /// The plan as the media crate wrote it.
+        plan: String,
+        /// What the source is, more exactly.
+        source: SourceInfo,
+        /// What will be made.
+        renditions: Vec<RenditionInfo>,
+        /// The tasks that make it.
+        tasks: Vec<NewTask>,
+    },
+    /// Players may see it from here on.
+    Published(Published),
+    /// Everything was made and counted.
+    Finished,
+}
+
+/// What players may see.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Published {
+    /// The renditions with what was measured.
+    pub renditions: Vec<RenditionInfo>,
+    /// The key prefix of the playlists.
+    pub prefix: String,
+    /// The key of the poster.
+    pub poster_key: Option<String>,
+    /// Source frames that could not be decoded.
+    pub missing_frames: i64,
+}
+
+static SUCCEED: Sql = Sql::new(
+    "UPDATE tasks SET state = 'succeeded', result = $3, error = NULL, stderr_tail = '', lease_owner = NULL,
+                      lease_expires_at_ms = NULL, updated_at_ms = {now}
+     WHERE id = $1 AND lease_epoch = $2 AND state = 'running'",
+);
+static RELEASE: Sql = Sql::new(
+    "UPDATE tasks SET pending = pending - 1, updated_at_ms = {now}
+     WHERE id IN (SELECT after_id FROM task_edges WHERE before_id = $1)",
+);
+static PROBED: Sql = Sql::new("UPDATE jobs SET source = $2 WHERE id = $1");
+static PLANNED: Sql = Sql::new("UPDATE jobs SET plan = $2, source = $3, renditions = $4 WHERE id = $1");
+static TASK_COUNT: Sql = Sql::new("SELECT COUNT(*) FROM tasks WHERE job_id = $1");
+static PUBLISHED: Sql = Sql::new(
+    "UPDATE jobs SET renditions = $2, published_prefix = $3, poster_key = $4, missing_frames = $5,
+                     playable_at_ms = COALESCE(playable_at_ms, {now})
+     WHERE id = $1",
+);
+static FINISHED: Sql =
+    Sql::new("UPDATE jobs SET state = 'succeeded', finished_at_ms = {now} WHERE id = $1 AND state = 'running'");
+
+impl Catalog {
+    /// Records a task's success under its lease. All of it happens, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails: it may be recorded or not then.
+    pub async fn succeed(&self, task: &Task, result: &str, effect: &Effect) -> Result<Fenced, Error> {
+        let mut tx = self.write.begin().await?;
+        let succeeded = sqlx::query(SUCCEED.on(self.dialect))
+            .bind(task.id.to_string())
+            .bind(task.lease_epoch.0)
+            .bind(result)
+            .execute(&mut *tx)
+            .await?;
+        if succeeded.rows_affected() == 0 {
+            return Ok(Fenced::LeaseLost);
+        }
+        // New successors are inserted after this, so they don't count their finished predecessor.
+        sqlx::query(RELEASE.on(self.dialect))
+            .bind(task.id.to_string())
+            .execute(&mut *tx)
+            .await?;
+        let mut changes = vec![task_change(task, TaskState::Succeeded)];
+        changes.extend(self.apply(&mut tx, task, effect).await?);
+        self.leave_hint(&mut tx, &Hint::Tasks).await?;
+        self.append_events(&mut tx, task.job, &changes).await?;
+        self.commit(tx).await?;
+        Ok(Fenced::Done)
+    }
+
+    async fn apply(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        task: &Task,
+        effect: &Effect,
+    ) -> Result<Option<Change>, Error> {
+        let job = task.job.to_string();
+        match effect {
+            Effect::None => Ok(None),
+            Effect::Probed(source) => {
+                let source = serde_json::to_string(source)?;
+                sqlx::query(PROBED.on(self.dialect))
+                    .bind(job)
+                    .bind(source)
+                    .execute(&mut **tx)
+                    .await?;
+                Ok(None)
+            }
+            Effect::Planned {
+                plan,
+                source,
+                renditions,
+                tasks,
+            } => {
+                self.insert_tasks(tx, task.job, tasks).await?;
+                sqlx::query(PLANNED.on(self.dialect))
+                    .bind(&job)
+                    .bind(plan)
+                    .bind(serde_json::to_string(source)?)
+                    .bind(serde_json::to_string(renditions)?)
+                    .execute(&mut **tx)
+                    .await?;
+                let (task_count,): (i64,) = sqlx::query_as(TASK_COUNT.on(self.dialect))
+                    .bind(job)
+                    .fetch_one(&mut **tx)
+                    .await?;
+                Ok(Some(Change::Planned {
+                    source: source.clone(),
+                    renditions: renditions.clone(),
+                    task_count,
+                }))
+            }
+            Effect::Published(published) => {
+                sqlx::query(PUBLISHED.on(self.dialect))
+                    .bind(job)
+                    .bind(serde_json::to_string(&published.renditions)?)
+                    .bind(&published.prefix)
+                    .bind(published.poster_key.as_deref())
+                    .bind(published.missing_frames)
+                    .execute(&mut **tx)
+                    .await?;
+                Ok(Some(Change::Playable))
+            }
+            Effect::Finished => {
+                sqlx::query(FINISHED.on(self.dialect))
+                    .bind(job)
+                    .execute(&mut **tx)
+                    .await?;
+                Ok(Some(Change::JobState {
+                    state: JobState::Succeeded,
+                    error: None,
+                }))
+            }
+        }
+    }
+}

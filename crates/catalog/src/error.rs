@@ -1,0 +1,76 @@
+//! What can go wrong in the catalog, and what callers hear of it.
+
+use std::path::PathBuf;
+
+use reelway_domain::{Failure, Reason};
+
+/// A failure of the catalog itself. Outcomes that belong to normal life (no such row, lease lost) are values, not errors.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database refused or did not answer.
+    #[error("the catalog's database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A migration failed.
+    #[error("migrating the catalog failed: {0}")]
+    Migrate(sqlx::migrate::MigrateError),
+    /// The schema is newer than this binary.
+    #[error("the catalog's schema has migration {0}, which this binary does not know; run a newer reelway")]
+    NewerSchema(i64),
+    /// Another process uses the SQLite file.
+    #[error("another reelway process uses {}; stop it, or use Postgres for several processes", .0.display())]
+    Locked(PathBuf),
+    /// The lock file or the database's directory could not be made.
+    #[error("could not prepare {}: {source}", path.display())]
+    Prepare {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The URL names no database that is known here.
+    #[error("{0:?} is not a database URL; use sqlite:///FILE or postgres://USER@HOST/DATABASE")]
+    Url(String),
+    /// A stored row is not what this code writes.
+    #[error("a row of the catalog can't be read: {0}")]
+    Corrupt(String),
+    /// The request id was used before with another request.
+    #[error("the request id {0} was used before with another request")]
+    RequestIdReused(String),
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+impl From<reelway_domain::StateError> for Error {
+    fn from(error: reelway_domain::StateError) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+impl From<reelway_domain::IdError> for Error {
+    fn from(error: reelway_domain::IdError) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::RequestIdReused(id) => {
+                let message = "the request id was used before with another request; make a new UUID for a new request";
+                Failure::new(Reason::RequestIdReused, message).with("requestId", id)
+            }
+            Error::Corrupt(_) => Failure::new(Reason::Internal, error.to_string()),
+            _ => {
+                tracing::warn!(error = %error, "catalog unavailable");
+                Failure::new(
+                    Reason::CatalogUnavailable,
+                    "the catalog's database did not answer; try again",
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Jobs: created with their first tasks, listed, cancelled, retried, deleted.
+
+use reelway_domain::{Change, Failure, Hint, JobId, JobState, Ladder, Tenant, Timestamp, UploadId, first_tasks};
+use sqlx::{Any, Transaction};
+
+use crate::{Catalog, Created, Error, Job, RequestId, sql::Sql};
+
+/// A job that is to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// Its id.
+    pub id: JobId,
+    /// The preset's name; empty for a ladder of the caller's own.
+    pub preset: String,
+    /// The ladder in full, so that a later release with other presets changes nothing for this job.
+    pub ladder: Ladder,
+}
+
+/// Which jobs to list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JobFilter {
+    /// Only those in this state.
+    pub state: Option<JobState>,
+    /// Only those of this upload.
+    pub upload: Option<UploadId>,
+    /// Only those created at this time or later.
+    pub created_min: Option<Timestamp>,
+    /// Only those created before this time.
+    pub created_max: Option<Timestamp>,
+    /// Only those that have not ended.
+    pub living_only: bool,
+}
+
+/// What came of cancelling.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cancelled {
+    /// It is cancelled now, or had ended before, as it says.
+    Job(Job),
+    /// The tenant has no such job.
+    Unknown,
+}
+
+/// What came of retrying.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Retried {
+    /// It is queued again.
+    Queued(Job),
+    /// It is not failed or cancelled, or its upload came to nothing.
+    Refused(Job),
+    /// The tenant has no such job.
+    Unknown,
+}
+
+/// What came of deleting.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Deleted {
+    /// It is gone.
+    Gone,
+    /// It has not ended.
+    Refused(Job),
+    /// The tenant has no such job.
+    Unknown,
+}
+
+static INSERT: Sql = Sql::new(
+    "INSERT INTO jobs (id, tenant, upload_id, state, preset, ladder, created_at_ms, updated_at_ms)
+     VALUES ($1, $2, $3, 'queued', $4, $5, {now}, {now})",
+);
+static FIND: Sql = Sql::new("SELECT * FROM jobs WHERE tenant = $1 AND id = $2");
+static LIST: Sql = Sql::new(
+    "SELECT * FROM jobs WHERE tenant = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR upload_id = $3)
+       AND created_at_ms >= $4 AND created_at_ms < $5 AND ($6 = '' OR id < $6)
+       AND ($7 = 0 OR state IN ('queued', 'running'))
+     ORDER BY id DESC LIMIT $8",
+);
+static LIVING: Sql =
+    Sql::new("SELECT id FROM jobs WHERE upload_id = $1 AND state IN ('queued', 'running') ORDER BY id");
+static LOCK_TASKS: Sql = Sql::new("SELECT id FROM tasks WHERE job_id = $1 ORDER BY id {for_update}");
+// Taking the lease away fences the workers out at once; they hear of it with their next heartbeat or hint.
+static CANCEL_TASKS: Sql = Sql::new(
+    "UPDATE tasks SET state = 'cancelled', lease_owner = NULL, lease_expires_at_ms = NULL, updated_at_ms = {now}
+     WHERE job_id = $1 AND state IN ('queued', 'running')",
+);
+static END: Sql = Sql::new(
+    "UPDATE jobs SET state = $2, error = $3, finished_at_ms = {now}, updated_at_ms = {now}
+     WHERE id = $1 AND state IN ('queued', 'running')",
+);
+static RETRY: Sql = Sql::new(
+    "UPDATE jobs SET state = 'queued', error = NULL, finished_at_ms = NULL, updated_at_ms = {now}
+     WHERE tenant = $1 AND id = $2 AND state IN ('failed', 'cancelled')
+       AND upload_id IN (SELECT id FROM uploads WHERE state IN ('receiving', 'complete'))",
+);
+static RETRY_TASKS: Sql = Sql::new(
+    "UPDATE tasks SET state = 'queued', attempt = 0, run_at_ms = {now}, updated_at_ms = {now}
+     WHERE job_id = $1 AND state IN ('failed', 'cancelled')",
+);
+static DELETE: Sql =
+    Sql::new("DELETE FROM jobs WHERE tenant = $1 AND id = $2 AND state IN ('succeeded', 'failed', 'cancelled')");
+static FORGET: Sql = Sql::new("UPDATE uploads SET job_id = NULL WHERE job_id = $1");
+static KNOWN: Sql = Sql::new("SELECT COUNT(*) FROM jobs WHERE id = $1");
+
+impl Catalog {
+    /// Creates a job for an upload of the same tenant; `None` if there is no such upload.
+    ///
+    /// # Errors
+    /// [`Error::RequestIdReused`] if the request id was used with another request.
+    pub async fn create_job(
+        &self,
+        tenant: &Tenant,
+        upload: UploadId,
+        new: &NewJob,
+        request: Option<&RequestId>,
+    ) -> Result<Option<Created<Job>>, Error> {
+        let mut tx = self.write.begin().await?;
+        if let Some(request) = request
+            && let Some(earlier) = self
+                .take_request_id(&mut tx, tenant, request, &new.id.to_string())
+                .await?
+        {
+            return Ok(self
+                .job_in(&mut tx, tenant, earlier.parse()?)
+                .await?
+                .map(Created::Before));
+        }
+        if self.upload_in(&mut tx, tenant, upload).await?.is_none() {
+            return Ok(None);
+        }
+        self.insert_job(&mut tx, tenant, upload, new).await?;
+        let job = self.job_in(&mut tx, tenant, new.id).await?;
+        self.commit(tx).await?;
+        Ok(job.map(Created::New))
+    }
+
+    pub(crate) async fn insert_job(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        tenant: &Tenant,
+        upload: UploadId,
+        new: &NewJob,
+    ) -> Result<(), Error> {
+        sqlx::query(INSERT.on(self.dialect))
+            .bind(new.id.to_string())
+            .bind(tenant.as_str())
+            .bind(upload.to_string())
+            .bind(&new.preset)
+            .bind(serde_json::to_string(&new.ladder)?)
+            .execute(&mut **tx)
+            .await?;
+        self.insert_tasks(tx, new.id, &first_tasks()).await?;
+        self.leave_hint(tx, &Hint::Tasks).await?;
+        let queued = Change::JobState {
+            state: JobState::Queued,
+            error: None,
+        };
+        self.append_events(tx, new.id, &[queued]).await
+    }
+
+    /// Finds a job of a tenant.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn job(&self, tenant: &Tenant, id: JobId) -> Result<Option<Job>, Error> {
+        let row = sqlx::query(FIND.on(self.dialect))
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .fetch_optional(&self.read)
+            .await?;
+        row.as_ref().map(Job::try_from).transpose()
+    }
+
+    pub(crate) async fn job_in(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        tenant: &Tenant,
+        id: JobId,
+    ) -> Result<Option<Job>, Error> {
+        let row = sqlx::query(FIND.on(self.dialect))
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .fetch_optional(&mut **tx)
+            .await?;
+        row.as_ref().map(Job::try_from).transpose()
+    }
+
+    /// Whether any tenant has this job: what the store holds beside them is a leftover.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn knows_job(&self, id: JobId) -> Result<bool, Error> {
+        let (count,): (i64,) = sqlx::query_as(KNOWN.on(self.dialect))
+            .bind(id.to_string())
+            .fetch_one(&self.read)
+            .await?;
+        Ok(count > 0)
+    }
+
+    /// Lists jobs, newest first, those before `before`, at most `count_max`.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn list_jobs(
+        &self,
+        tenant: &Tenant,
+        filter: &JobFilter,
+        before: Option<JobId>,
+        count_max: i64,
+    ) -> Result<Vec<Job>, Error> {
+        let rows = sqlx::query(LIST.on(self.dialect))
+            .bind(tenant.as_str())
+            .bind(filter.state.map_or("", JobState::as_str))
+            .bind(filter.upload.map_or_else(String::new, |id| id.to_string()))
+            .bind(filter.created_min.map_or(0, |at| at.0))
+            .bind(filter.created_max.map_or(i64::MAX, |at| at.0))
+            .bind(before.map_or_else(String::new, |id| id.to_string()))
+            .bind(i64::from(filter.living_only))
+            .bind(count_max)
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter().map(Job::try_from).collect()
+    }
+
+    pub(crate) async fn living_jobs_of(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        upload: UploadId,
+    ) -> Result<Vec<JobId>, Error> {
+        let ids: Vec<(String,)> = sqlx::query_as(LIVING.on(self.dialect))
+            .bind(upload.to_string())
+            .fetch_all(&mut **tx)
+            .await?;
+        ids.into_iter().map(|(id,)| Ok(id.parse()?)).collect()
+    }
+
+    /// Ends a job that has not ended: its tasks are cancelled, their leases taken away. Gives whether it was living.
+    pub(crate) async fn end_job(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        job: JobId,
+        state: JobState,
+        failure: Option<&Failure>,
+        before: &[Change],
+    ) -> Result<bool, Error> {
+        self.lock_tasks(tx, job).await?;
+        sqlx::query(CANCEL_TASKS.on(self.dialect))
+            .bind(job.to_string())
+            .execute(&mut **tx)
+            .await?;
+        let ended = sqlx::query(END.on(self.dialect))
+            .bind(job.to_string())
+            .bind(state.as_str())
+            .bind(failure.map(serde_json::to_string).transpose()?)
+            .execute(&mut **tx)
+            .await?;
+        if ended.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let mut changes = before.to_vec();
+        changes.push(Change::JobState {
+            state,
+            error: failure.cloned(),
+        });
+        self.append_events(tx, job, &changes).await?;
+        Ok(true)
+    }
+
+    /// Locks all tasks of a job in the order that every transaction keeps.
+    async fn lock_tasks(&self, tx: &mut Transaction<'_, Any>, job: JobId) -> Result<(), Error> {
+        sqlx::query(LOCK_TASKS.on(self.dialect))
+            .bind(job.to_string())
+            .fetch_all(&mut **tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends a job at its owner's wish. Its workers are fenced out with the commit and kill ffmpeg when they hear of it.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn cancel_job(&self, tenant: &Tenant, id: JobId) -> Result<Cancelled, Error> {
+        let mut tx = self.write.begin().await?;
+        if self.job_in(&mut tx, tenant, id).await?.is_none() {
+            return Ok(Cancelled::Unknown);
+        }
+        let ended = self.end_job(&mut tx, id, JobState::Cancelled, None, &[]).await?;
+        let job = self.job_in(&mut tx, tenant, id).await?;
+        // Where nothing was ended, nothing may stay changed either.
+        if ended {
+            self.commit(tx).await?;
+        } else {
+            tx.rollback().await?;
+        }
+        Ok(job.map_or(Cancelled::Unknown, Cancelled::Job))
+    }
+
+    /// Queues a failed or cancelled job again. Tasks that succeeded stay done; the others get all their attempts back.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn retry_job(&self, tenant: &Tenant, id: JobId) -> Result<Retried, Error> {
+        let mut tx = self.write.begin().await?;
+        self.lock_tasks(&mut tx, id).await?;
+        let retried = sqlx::query(RETRY.on(self.dialect))
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .execute(&mut *tx)
+            .await?;
+        if retried.rows_affected() == 0 {
+            drop(tx);
+            return Ok(self.job(tenant, id).await?.map_or(Retried::Unknown, Retried::Refused));
+        }
+        sqlx::query(RETRY_TASKS.on(self.dialect))
+            .bind(id.to_string())
+            .execute(&mut *tx)
+            .await?;
+        self.leave_hint(&mut tx, &Hint::Tasks).await?;
+        self.append_events(
+            &mut tx,
+            id,
+            &[Change::JobState {
+                state: JobState::Queued,
+                error: None,
+            }],
+        )
+        .await?;
+        let job = self.job_in(&mut tx, tenant, id).await?;
+        self.commit(tx).await?;
+        Ok(job.map_or(Retried::Unknown, Retried::Queued))
+    }
+
+    /// Deletes a job that has ended, with its tasks and events. What it made in the store is the caller's to remove.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn delete_job(&self, tenant: &Tenant, id: JobId) -> Result<Deleted, Error> {
+        let mut tx = self.write.begin().await?;
+        sqlx::query(FORGET.on(self.dialect))
+            .bind(id.to_string())
+            .execute(&mut *tx)
+            .await?;
+        self.lock_tasks(&mut tx, id).await?;
+        let deleted = sqlx::query(DELETE.on(self.dialect))
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .execute(&mut *tx)
+            .await?;
+        if deleted.rows_affected() == 1 {
+            self.commit(tx).await?;
+            return Ok(Deleted::Gone);
+        }
+        drop(tx);
+        Ok(self.job(tenant, id).await?.map_or(Deleted::Unknown, Deleted::Refused))
+    }
+}

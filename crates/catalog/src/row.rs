@@ -1,0 +1,280 @@
+//! Rows as values.
+
+use std::collections::BTreeMap;
+
+use reelway_domain::{
+    EventSeq, Failure, JobEvent, JobId, JobState, Ladder, LeaseEpoch, Offset, RenditionInfo, SourceInfo, TaskId,
+    TaskKind, TaskState, Tenant, Timestamp, UploadId, UploadState, WriterEpoch,
+};
+use serde::de::DeserializeOwned;
+use sqlx::{Row as _, any::AnyRow};
+
+use crate::Error;
+
+/// A file on its way in, or in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upload {
+    /// Its id.
+    pub id: UploadId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Where it stands.
+    pub state: UploadState,
+    /// The name that the client gave; display text only.
+    pub file_name: String,
+    /// The media type that the client gave.
+    pub content_type: String,
+    /// The client's own keys and values.
+    pub metadata: BTreeMap<String, String>,
+    /// The length in bytes, once it is known.
+    pub size: Option<i64>,
+    /// Every byte below is on stable storage.
+    pub durable_offset: Offset,
+    /// The newest writer.
+    pub writer_epoch: WriterEpoch,
+    /// The digest that the client promised.
+    pub expected_sha256: Option<[u8; 32]>,
+    /// The job that was created with it.
+    pub job: Option<JobId>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it is removed if nothing more comes.
+    pub expires_at: Timestamp,
+    /// When it was complete.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// The making of streaming video from one upload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// The source.
+    pub upload: UploadId,
+    /// Where it stands.
+    pub state: JobState,
+    /// The preset's name; empty for a ladder of the caller's own.
+    pub preset: String,
+    /// The ladder in full.
+    pub ladder: Ladder,
+    /// What the probe found.
+    pub source: Option<SourceInfo>,
+    /// What is made.
+    pub renditions: Vec<RenditionInfo>,
+    /// The key prefix of the published playlists.
+    pub published_prefix: Option<String>,
+    /// The key of the poster.
+    pub poster_key: Option<String>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// How often its tasks were started.
+    pub attempts: i64,
+    /// Source frames that could not be decoded.
+    pub missing_frames: i64,
+    /// The number of its last event.
+    pub event_seq: EventSeq,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When its first task was started.
+    pub started_at: Option<Timestamp>,
+    /// When it became playable.
+    pub playable_at: Option<Timestamp>,
+    /// When it reached a terminal state.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// The unit of work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// Its job.
+    pub job: JobId,
+    /// What it does.
+    pub kind: TaskKind,
+    /// Which one of its kind.
+    pub index: i32,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Predecessors that are not done.
+    pub pending: i64,
+    /// The durable offset that it needs; `None`: the whole upload.
+    pub ready_at_offset: Option<Offset>,
+    /// How much of the source it makes, in milliseconds.
+    pub weight_ms: i64,
+    /// How often it was started.
+    pub attempt: i32,
+    /// How often it may be started.
+    pub attempt_max: i32,
+    /// The fencing number of the newest claim.
+    pub lease_epoch: LeaseEpoch,
+    /// Who holds the lease.
+    pub lease_owner: Option<String>,
+    /// What it made, as its kind records it.
+    pub result: Option<String>,
+    /// Why the last attempt ended, if it did not succeed.
+    pub error: Option<Failure>,
+    /// The last lines of ffmpeg in the last attempt that did not succeed.
+    pub stderr_tail: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Reads columns by name and turns words, ids and JSON into types.
+pub(crate) struct Columns<'a>(pub(crate) &'a AnyRow);
+
+impl Columns<'_> {
+    pub(crate) fn int(&self, name: &str) -> Result<i64, Error> {
+        Ok(self.0.try_get::<i64, _>(name)?)
+    }
+
+    fn small(&self, name: &str) -> Result<i32, Error> {
+        i32::try_from(self.int(name)?).map_err(|_| Error::Corrupt(format!("{name} is too large")))
+    }
+
+    fn int_or_null(&self, name: &str) -> Result<Option<i64>, Error> {
+        Ok(self.0.try_get::<Option<i64>, _>(name)?)
+    }
+
+    fn time_or_null(&self, name: &str) -> Result<Option<Timestamp>, Error> {
+        Ok(self.int_or_null(name)?.map(Timestamp))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<String, Error> {
+        Ok(self.0.try_get::<String, _>(name)?)
+    }
+
+    pub(crate) fn text_or_null(&self, name: &str) -> Result<Option<String>, Error> {
+        Ok(self.0.try_get::<Option<String>, _>(name)?)
+    }
+
+    pub(crate) fn parsed<T>(&self, name: &str) -> Result<T, Error>
+    where
+        T: std::str::FromStr,
+        Error: From<T::Err>,
+    {
+        Ok(self.text(name)?.parse::<T>()?)
+    }
+
+    fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        Ok(serde_json::from_str(&self.text(name)?)?)
+    }
+
+    fn json_or_null<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        Ok(self
+            .text_or_null(name)?
+            .map(|text| serde_json::from_str(&text))
+            .transpose()?)
+    }
+}
+
+impl TryFrom<&AnyRow> for Upload {
+    type Error = Error;
+
+    fn try_from(row: &AnyRow) -> Result<Self, Error> {
+        let c = Columns(row);
+        let digest = row.try_get::<Option<Vec<u8>>, _>("expected_sha256")?;
+        let digest = digest.map(|bytes| {
+            bytes
+                .try_into()
+                .map_err(|_| Error::Corrupt("a digest is not 32 bytes".into()))
+        });
+        Ok(Self {
+            id: c.parsed("id")?,
+            tenant: Tenant::stored(c.text("tenant")?),
+            state: c.parsed("state")?,
+            file_name: c.text("file_name")?,
+            content_type: c.text("content_type")?,
+            metadata: c.json("metadata")?,
+            size: c.int_or_null("size_bytes")?,
+            durable_offset: Offset(c.int("durable_offset")?),
+            writer_epoch: WriterEpoch(c.int("writer_epoch")?),
+            expected_sha256: digest.transpose()?,
+            job: c.text_or_null("job_id")?.map(|id| id.parse()).transpose()?,
+            error: c.json_or_null("error")?,
+            created_at: Timestamp(c.int("created_at_ms")?),
+            updated_at: Timestamp(c.int("updated_at_ms")?),
+            expires_at: Timestamp(c.int("expires_at_ms")?),
+            completed_at: c.time_or_null("completed_at_ms")?,
+        })
+    }
+}
+
+impl TryFrom<&AnyRow> for Job {
+    type Error = Error;
+
+    fn try_from(row: &AnyRow) -> Result<Self, Error> {
+        let c = Columns(row);
+        Ok(Self {
+            id: c.parsed("id")?,
+            tenant: Tenant::stored(c.text("tenant")?),
+            upload: c.parsed("upload_id")?,
+            state: c.parsed("state")?,
+            preset: c.text("preset")?,
+            ladder: c.json("ladder")?,
+            source: c.json_or_null("source")?,
+            renditions: c.json("renditions")?,
+            published_prefix: c.text_or_null("published_prefix")?,
+            poster_key: c.text_or_null("poster_key")?,
+            error: c.json_or_null("error")?,
+            attempts: c.int("attempts")?,
+            missing_frames: c.int("missing_frames")?,
+            event_seq: EventSeq(c.int("event_seq")?),
+            created_at: Timestamp(c.int("created_at_ms")?),
+            updated_at: Timestamp(c.int("updated_at_ms")?),
+            started_at: c.time_or_null("started_at_ms")?,
+            playable_at: c.time_or_null("playable_at_ms")?,
+            finished_at: c.time_or_null("finished_at_ms")?,
+        })
+    }
+}
+
+impl TryFrom<&AnyRow> for Task {
+    type Error = Error;
+
+    fn try_from(row: &AnyRow) -> Result<Self, Error> {
+        let c = Columns(row);
+        Ok(Self {
+            id: c.parsed::<TaskId>("id")?,
+            job: c.parsed("job_id")?,
+            kind: c.parsed::<TaskKind>("kind")?,
+            index: c.small("idx")?,
+            state: c.parsed::<TaskState>("state")?,
+            pending: c.int("pending")?,
+            ready_at_offset: c.int_or_null("ready_at_offset")?.map(Offset),
+            weight_ms: c.int("weight_ms")?,
+            attempt: c.small("attempt")?,
+            attempt_max: c.small("attempt_max")?,
+            lease_epoch: LeaseEpoch(c.int("lease_epoch")?),
+            lease_owner: c.text_or_null("lease_owner")?,
+            result: c.text_or_null("result")?,
+            error: c.json_or_null("error")?,
+            stderr_tail: c.text("stderr_tail")?,
+            created_at: Timestamp(c.int("created_at_ms")?),
+            updated_at: Timestamp(c.int("updated_at_ms")?),
+        })
+    }
+}
+
+/// Reads an event row.
+pub(crate) fn event(row: &AnyRow) -> Result<JobEvent, Error> {
+    let c = Columns(row);
+    Ok(JobEvent {
+        job: c.parsed("job_id")?,
+        upload: c.parsed("upload_id")?,
+        seq: EventSeq(c.int("seq")?),
+        tenant_seq: EventSeq(c.int("tenant_seq")?),
+        at: Timestamp(c.int("created_at_ms")?),
+        change: c.json("change")?,
+    })
+}

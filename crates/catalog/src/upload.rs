@@ -1,0 +1,154 @@
+//! Creating and finding uploads.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use reelway_domain::{Tenant, UploadId, UploadState};
+use sqlx::{Any, Transaction};
+
+use crate::{Catalog, Created, Error, NewJob, RequestId, Upload, sql::Sql};
+
+/// An upload that is to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewUpload {
+    /// Its id. The caller makes it, because the bytes' place in the store is named after it.
+    pub id: UploadId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// The length in bytes, if it is known. An upload of length 0 is complete at once.
+    pub size: Option<i64>,
+    /// The file's name, for display.
+    pub file_name: String,
+    /// The media type.
+    pub content_type: String,
+    /// The caller's own keys and values.
+    pub metadata: BTreeMap<String, String>,
+    /// The digest to verify.
+    pub expected_sha256: Option<[u8; 32]>,
+    /// How long to wait for more bytes.
+    pub expiry: Duration,
+    /// The job to create with it.
+    pub job: Option<NewJob>,
+    /// What makes the call repeatable.
+    pub request: Option<RequestId>,
+}
+
+static ENSURE_TENANT: Sql = Sql::new("INSERT INTO tenants (id) VALUES ($1) ON CONFLICT DO NOTHING");
+static INSERT: Sql = Sql::new(
+    "INSERT INTO uploads (id, tenant, state, file_name, content_type, metadata, size_bytes, expected_sha256, job_id,
+                          created_at_ms, updated_at_ms, expires_at_ms)
+     VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8, {now}, {now}, {now} + $9)",
+);
+static FIND: Sql = Sql::new("SELECT * FROM uploads WHERE tenant = $1 AND id = $2");
+static KNOWN: Sql = Sql::new("SELECT COUNT(*) FROM uploads WHERE id = $1");
+static LIST: Sql = Sql::new(
+    "SELECT * FROM uploads WHERE tenant = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR id < $3)
+     ORDER BY id DESC LIMIT $4",
+);
+
+impl Catalog {
+    /// Creates an upload and its job in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::RequestIdReused`] if the request id was used with another request.
+    pub async fn create_upload(&self, new: &NewUpload) -> Result<Created<Upload>, Error> {
+        let mut tx = self.write.begin().await?;
+        sqlx::query(ENSURE_TENANT.on(self.dialect))
+            .bind(new.tenant.as_str())
+            .execute(&mut *tx)
+            .await?;
+        if let Some(request) = &new.request
+            && let Some(earlier) = self
+                .take_request_id(&mut tx, &new.tenant, request, &new.id.to_string())
+                .await?
+        {
+            let upload = self.upload_in(&mut tx, &new.tenant, earlier.parse()?).await?;
+            let gone = || Error::Corrupt(format!("request id {} names no upload", request.id));
+            return Ok(Created::Before(upload.ok_or_else(gone)?));
+        }
+        sqlx::query(INSERT.on(self.dialect))
+            .bind(new.id.to_string())
+            .bind(new.tenant.as_str())
+            .bind(&new.file_name)
+            .bind(&new.content_type)
+            .bind(serde_json::to_string(&new.metadata)?)
+            .bind(new.size)
+            .bind(new.expected_sha256.map(|digest| digest.to_vec()))
+            .bind(new.job.as_ref().map(|job| job.id.to_string()))
+            .bind(millis(new.expiry))
+            .execute(&mut *tx)
+            .await?;
+        if let Some(job) = &new.job {
+            self.insert_job(&mut tx, &new.tenant, new.id, job).await?;
+        }
+        let upload = self.upload_in(&mut tx, &new.tenant, new.id).await?;
+        self.commit(tx).await?;
+        let vanished = || Error::Corrupt("an upload vanished while it was created".into());
+        Ok(Created::New(upload.ok_or_else(vanished)?))
+    }
+
+    /// Finds an upload of a tenant.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn upload(&self, tenant: &Tenant, id: UploadId) -> Result<Option<Upload>, Error> {
+        let row = find(self, tenant, id).fetch_optional(&self.read).await?;
+        row.as_ref().map(Upload::try_from).transpose()
+    }
+
+    pub(crate) async fn upload_in(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        tenant: &Tenant,
+        id: UploadId,
+    ) -> Result<Option<Upload>, Error> {
+        let row = find(self, tenant, id).fetch_optional(&mut **tx).await?;
+        row.as_ref().map(Upload::try_from).transpose()
+    }
+
+    /// Whether any tenant has this upload: what the store holds beside them is a leftover.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn knows_upload(&self, id: UploadId) -> Result<bool, Error> {
+        let (count,): (i64,) = sqlx::query_as(KNOWN.on(self.dialect))
+            .bind(id.to_string())
+            .fetch_one(&self.read)
+            .await?;
+        Ok(count > 0)
+    }
+
+    /// Lists uploads, newest first, those created before `before`, at most `count_max`.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn list_uploads(
+        &self,
+        tenant: &Tenant,
+        state: Option<UploadState>,
+        before: Option<UploadId>,
+        count_max: i64,
+    ) -> Result<Vec<Upload>, Error> {
+        let rows = sqlx::query(LIST.on(self.dialect))
+            .bind(tenant.as_str())
+            .bind(state.map_or("", UploadState::as_str))
+            .bind(before.map_or_else(String::new, |id| id.to_string()))
+            .bind(count_max)
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter().map(Upload::try_from).collect()
+    }
+}
+
+fn find(
+    catalog: &Catalog,
+    tenant: &Tenant,
+    id: UploadId,
+) -> sqlx::query::Query<'static, Any, <Any as sqlx::Database>::Arguments> {
+    sqlx::query(FIND.on(catalog.dialect))
+        .bind(tenant.as_str().to_owned())
+        .bind(id.to_string())
+}
+
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}

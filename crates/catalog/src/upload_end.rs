@@ -1,0 +1,163 @@
+//! The other ends of an upload: it failed, was aborted, or expired. Its jobs end with it.
+
+use reelway_domain::{Change, Failure, Hint, JobState, Reason, Tenant, UploadId, UploadState, WriterEpoch};
+use sqlx::{Any, Transaction};
+
+use crate::{Catalog, Commit, Error, Upload, sql::Sql};
+
+/// What came of asking for an upload's end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UploadEnd {
+    /// It has ended now.
+    Ended(Upload),
+    /// It had ended before, as it says.
+    Before(Upload),
+    /// The tenant has no such upload.
+    Unknown,
+}
+
+static FAIL: Sql = Sql::new(
+    "UPDATE uploads SET state = 'failed', error = $3, updated_at_ms = {now}
+     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' RETURNING *",
+);
+// The epoch moves, so that a stream that is open ends at its next commit.
+static ABORT: Sql = Sql::new(
+    "UPDATE uploads SET state = 'aborted', writer_epoch = writer_epoch + 1, updated_at_ms = {now}
+     WHERE tenant = $1 AND id = $2 AND state = 'receiving' RETURNING *",
+);
+static EXPIRED: Sql =
+    Sql::new("SELECT id FROM uploads WHERE state = 'receiving' AND expires_at_ms < {now} ORDER BY id LIMIT $1");
+static EXPIRE: Sql = Sql::new(
+    "UPDATE uploads SET state = 'expired', writer_epoch = writer_epoch + 1, updated_at_ms = {now}
+     WHERE id = $1 AND state = 'receiving' AND expires_at_ms < {now} RETURNING *",
+);
+static TO_FREE: Sql = Sql::new(
+    "SELECT id FROM uploads WHERE freed = 0 AND state IN ('failed', 'aborted', 'expired') ORDER BY id LIMIT $1",
+);
+static FREED: Sql =
+    Sql::new("UPDATE uploads SET freed = 1 WHERE id = $1 AND freed = 0 AND state IN ('failed', 'aborted', 'expired')");
+
+impl Catalog {
+    /// Ends an upload whose bytes are not what the client promised.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn fail_upload(&self, id: UploadId, epoch: WriterEpoch, failure: &Failure) -> Result<Commit, Error> {
+        let mut tx = self.write.begin().await?;
+        let failed = sqlx::query(FAIL.on(self.dialect))
+            .bind(id.to_string())
+            .bind(epoch.0)
+            .bind(serde_json::to_string(failure)?)
+            .fetch_optional(&mut *tx)
+            .await?;
+        let Some(row) = failed else {
+            return Ok(Commit::Superseded);
+        };
+        let upload = Upload::try_from(&row)?;
+        self.end_jobs_of(&mut tx, &upload, JobState::Failed, Some(failure))
+            .await?;
+        self.commit(tx).await?;
+        Ok(Commit::Done(upload))
+    }
+
+    /// Gives an upload up for its client. Its jobs are cancelled.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn abort_upload(&self, tenant: &Tenant, id: UploadId) -> Result<UploadEnd, Error> {
+        let mut tx = self.write.begin().await?;
+        let aborted = sqlx::query(ABORT.on(self.dialect))
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .fetch_optional(&mut *tx)
+            .await?;
+        let Some(row) = aborted else {
+            drop(tx);
+            return Ok(self
+                .upload(tenant, id)
+                .await?
+                .map_or(UploadEnd::Unknown, UploadEnd::Before));
+        };
+        let upload = Upload::try_from(&row)?;
+        self.end_jobs_of(&mut tx, &upload, JobState::Cancelled, None).await?;
+        self.commit(tx).await?;
+        Ok(UploadEnd::Ended(upload))
+    }
+
+    /// Ends uploads for which nothing came for too long, at most `count_max`. Gives how many ended.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn expire_uploads(&self, count_max: i64) -> Result<usize, Error> {
+        let ids: Vec<(String,)> = sqlx::query_as(EXPIRED.on(self.dialect))
+            .bind(count_max)
+            .fetch_all(&self.read)
+            .await?;
+        let mut expired = 0;
+        for (id,) in ids {
+            let mut tx = self.write.begin().await?;
+            // Restates the whole condition: a byte may have come since, or another server was faster.
+            let row = sqlx::query(EXPIRE.on(self.dialect))
+                .bind(&id)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(row) = row else { continue };
+            let failure = Failure::new(
+                Reason::UploadExpired,
+                "no byte came for too long; upload the file again",
+            )
+            .with("uploadId", &id);
+            self.end_jobs_of(&mut tx, &Upload::try_from(&row)?, JobState::Failed, Some(&failure))
+                .await?;
+            self.commit(tx).await?;
+            expired += 1;
+        }
+        Ok(expired)
+    }
+
+    /// Uploads that came to nothing and whose bytes are still in the store, at most `count_max`.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn uploads_to_free(&self, count_max: i64) -> Result<Vec<UploadId>, Error> {
+        let ids: Vec<(String,)> = sqlx::query_as(TO_FREE.on(self.dialect))
+            .bind(count_max)
+            .fetch_all(&self.read)
+            .await?;
+        ids.into_iter().map(|(id,)| Ok(id.parse()?)).collect()
+    }
+
+    /// Records that the bytes of an upload that came to nothing are gone.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn upload_freed(&self, id: UploadId) -> Result<(), Error> {
+        sqlx::query(FREED.on(self.dialect))
+            .bind(id.to_string())
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    async fn end_jobs_of(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        upload: &Upload,
+        state: JobState,
+        failure: Option<&Failure>,
+    ) -> Result<(), Error> {
+        let change = Change::UploadState {
+            state: upload.state,
+            error: upload.error.clone(),
+        };
+        debug_assert!(matches!(
+            upload.state,
+            UploadState::Failed | UploadState::Aborted | UploadState::Expired
+        ));
+        for job in self.living_jobs_of(tx, upload.id).await? {
+            self.end_job(tx, job, state, failure, std::slice::from_ref(&change))
+                .await?;
+        }
+        self.leave_hint(tx, &Hint::Upload { upload: upload.id }).await
+    }
+}

@@ -1,0 +1,22 @@
+//! What Reelway is about, without I/O: ids, states, the ladder, the task graph, reasons for failure, and limits.
+
+mod event;
+mod graph;
+mod hint;
+mod id;
+mod ladder;
+pub mod limits;
+mod number;
+mod reason;
+mod resource;
+mod state;
+
+pub use event::{Change, JobEvent};
+pub use graph::{NewTask, ReadyAt, TaskRef, first_tasks};
+pub use hint::Hint;
+pub use id::{IdError, JobId, TaskId, UploadId, WorkerId};
+pub use ladder::{DEFAULT_PRESET, EncoderSpeed, Ladder, NO_PRESET, Rung, RungSize, preset, preset_names};
+pub use number::{EventSeq, LeaseEpoch, Offset, Timestamp, WriterEpoch};
+pub use reason::{Failure, FieldViolation, GrpcCode, Reason, Retry};
+pub use resource::{RenditionInfo, Sample, SourceInfo, Tenant};
+pub use state::{JobState, StateError, TaskKind, TaskState, UploadState};

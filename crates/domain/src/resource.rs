@@ -1,0 +1,97 @@
+//! Small values that several roles pass on: tenants, what a source is, what a rendition is, samples.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{JobId, TaskId, UploadId};
+
+/// Whom a row belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tenant(String);
+
+impl Tenant {
+    /// The tenant of a node without identities.
+    #[must_use]
+    pub fn single() -> Self {
+        Self("default".to_owned())
+    }
+
+    /// The tenant that a stored row names.
+    #[must_use]
+    pub fn stored(name: String) -> Self {
+        Self(name)
+    }
+
+    /// The stored name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What the probe found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SourceInfo {
+    /// The container in ffmpeg's words.
+    pub container: String,
+    /// The duration of the longest track, in milliseconds.
+    pub duration_ms: i64,
+    /// The video codec; empty without video.
+    pub video_codec: String,
+    /// The width as shown, in pixels.
+    pub width: u32,
+    /// The height as shown, in pixels.
+    pub height: u32,
+    /// The average frame rate, in frames a second.
+    pub frame_rate: f64,
+    /// How many frames are shown.
+    pub frames: i64,
+    /// The audio codec; empty without audio.
+    pub audio_codec: String,
+    /// How many audio channels.
+    pub audio_channels: u32,
+}
+
+/// A stream that a player can choose.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RenditionInfo {
+    /// Unique within the job, for example `720p` or `audio`.
+    pub name: String,
+    /// The width in pixels; 0 for audio.
+    pub width: u32,
+    /// The height in pixels; 0 for audio.
+    pub height: u32,
+    /// The codec string of RFC 6381; empty until published.
+    pub codecs: String,
+    /// The measured average in bits a second; 0 until published.
+    pub bitrate_average: i64,
+    /// The measured largest segment in bits a second; 0 until published.
+    pub bitrate_peak: i64,
+    /// The media playlist's name below `/play/{job}/`; empty until published.
+    pub playlist: String,
+}
+
+/// How far something is, at this moment. Samples may be lost and merged; only the newest matters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Sample {
+    /// Bytes of an upload became durable.
+    Upload {
+        /// The upload.
+        upload: UploadId,
+        /// Its durable offset, in bytes.
+        durable_offset: i64,
+    },
+    /// A task got on.
+    Task {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+        /// The claim that this is about.
+        lease_epoch: i64,
+        /// How much of the source is done, in milliseconds.
+        done_ms: i64,
+        /// Source seconds a second.
+        speed: f64,
+    },
+}

@@ -1,0 +1,151 @@
+//! The states of uploads, jobs and tasks, with the words that the database stores.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// A word that is not a state of the expected kind: the database was written by something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{word:?} is not a {kind}")]
+pub struct StateError {
+    word: String,
+    kind: &'static str,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$vdoc])* #[serde(rename = $word)] $variant,)+
+        }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stored word.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = StateError;
+
+            fn from_str(word: &str) -> Result<Self, StateError> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(StateError { word: word.to_owned(), kind: stringify!($name) }),
+                }
+            }
+        }
+    };
+}
+
+words!(
+    /// Where an upload stands.
+    UploadState {
+        /// Bytes may be written.
+        Receiving = "receiving",
+        /// Every byte is stored and verified; nothing can change it.
+        Complete = "complete",
+        /// The bytes were not what the client promised.
+        Failed = "failed",
+        /// The client gave it up.
+        Aborted = "aborted",
+        /// Nothing came for too long.
+        Expired = "expired",
+    }
+);
+
+words!(
+    /// Where a job stands.
+    JobState {
+        /// Waiting for bytes or a worker.
+        Queued = "queued",
+        /// At least one task was started.
+        Running = "running",
+        /// Everything was made and counted.
+        Succeeded = "succeeded",
+        /// It can't be done, or was tried too often.
+        Failed = "failed",
+        /// Somebody asked for the end.
+        Cancelled = "cancelled",
+    }
+);
+
+words!(
+    /// Where a task stands.
+    TaskState {
+        /// Waiting for predecessors, bytes, its next attempt or a worker.
+        Queued = "queued",
+        /// A worker holds the lease.
+        Running = "running",
+        /// The result is recorded.
+        Succeeded = "succeeded",
+        /// It can't be done, or was tried too often.
+        Failed = "failed",
+        /// The job ended first.
+        Cancelled = "cancelled",
+    }
+);
+
+words!(
+    /// What a task does.
+    TaskKind {
+        /// Finds out what the file is.
+        Probe = "probe",
+        /// Reads the packet index and lays out the other tasks.
+        Plan = "plan",
+        /// Encodes one chunk of the video at all rungs.
+        Video = "video",
+        /// Encodes one audio track.
+        Audio = "audio",
+        /// Takes one picture.
+        Poster = "poster",
+        /// Writes the playlists.
+        Package = "package",
+        /// Counts the sums and publishes.
+        Finish = "finish",
+    }
+);
+
+impl UploadState {
+    /// Nothing can change any more.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        self != Self::Receiving
+    }
+}
+
+impl JobState {
+    /// Nothing happens any more unless somebody retries.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_words_round_trip() {
+        for state in JobState::ALL {
+            assert_eq!(state.as_str().parse(), Ok(*state));
+        }
+        for kind in TaskKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+        }
+        assert!("done".parse::<TaskState>().is_err());
+    }
+}
