@@ -1,0 +1,104 @@
+//! What can go wrong with stored bytes, and what callers hear of it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use reelway_domain::{Failure, Reason, WriterEpoch};
+
+/// A store operation that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The disk or the quota is used up.
+    #[error("the store has no room; {written} bytes of this write were stored")]
+    StorageFull {
+        /// How many bytes, from the beginning of the write, were stored before that.
+        written: u64,
+    },
+    /// There is no such file.
+    #[error("{path} is not there", path = path.display())]
+    NotFound {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is such a file already.
+    #[error("{path} is there already", path = path.display())]
+    AlreadyExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds fewer bytes than were acknowledged.
+    #[error("{path} holds {have} bytes instead of {expected}", path = path.display())]
+    Short {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes it holds.
+        have: u64,
+        /// How many it should hold.
+        expected: u64,
+    },
+    /// A later writer has taken over this upload.
+    #[error("writer {by} has taken over")]
+    Superseded {
+        /// The later writer's number.
+        by: WriterEpoch,
+    },
+    /// An earlier sync of this file failed: nobody knows which bytes were lost.
+    #[error("an earlier sync of {path} failed", path = path.display())]
+    SyncFailed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("can't {operation} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Callers hear a reason and never a path. What only an operator can act on is logged here, once.
+impl From<BlobError> for Failure {
+    fn from(error: BlobError) -> Self {
+        match &error {
+            BlobError::StorageFull { .. } => Failure::new(Reason::StorageFull, "the store has no room"),
+            BlobError::Superseded { by } => {
+                Failure::new(Reason::WriterSuperseded, "another stream writes this upload now").with("writerEpoch", by)
+            }
+            BlobError::SyncFailed { .. } | BlobError::Io { .. } => {
+                tracing::error!(%error, "store operation failed");
+                Failure::new(Reason::StoreUnavailable, "the store answered with an error")
+            }
+            // The message of an internal failure is logged where it becomes a status, and hidden from callers.
+            BlobError::NotFound { .. } | BlobError::AlreadyExists { .. } | BlobError::Short { .. } => {
+                Failure::new(Reason::Internal, error.to_string())
+            }
+        }
+    }
+}
+
+/// Turns an I/O error into one that says what was tried.
+pub(crate) trait Tried<T> {
+    /// Names the operation, as a verb, and the file.
+    fn tried(self, operation: &'static str, path: &Path) -> Result<T, BlobError>;
+}
+
+impl<T> Tried<T> for io::Result<T> {
+    fn tried(self, operation: &'static str, path: &Path) -> Result<T, BlobError> {
+        self.map_err(|source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BlobError::StorageFull { written: 0 },
+            io::ErrorKind::NotFound => BlobError::NotFound { path: path.to_owned() },
+            io::ErrorKind::AlreadyExists => BlobError::AlreadyExists { path: path.to_owned() },
+            _ => BlobError::Io {
+                operation,
+                path: path.to_owned(),
+                source,
+            },
+        })
+    }
+}

@@ -1,0 +1,11 @@
+//! What every gRPC server of Reelway shares: the transport, health, reflection and metrics; requests parsed into domain
+//! values; domain values as messages; failures as statuses.
+
+pub mod convert;
+pub mod request;
+mod server;
+mod status;
+
+pub use convert::{PlaybackUrls, ProtoEnum};
+pub use server::{GrpcServer, ServeError};
+pub use status::{ERROR_DOMAIN, RETRY_DELAY, from_status, to_status};

@@ -1,0 +1,64 @@
+//! The settings of the transport. Their values were measured: together they make an upload several times faster than
+//! the defaults do.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tonic::transport::{Server, server::TcpIncoming};
+
+/// The largest HTTP/2 frame. With the default of 16 KiB an upload takes twice the CPU.
+const FRAME_BYTES_MAX: u32 = 1 << 20;
+/// How much a client may send on one stream before the server has read it. As large as a frame; more gains nothing on a
+/// short line and is memory for each upload.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// How much a client may send on all streams of a connection before the server has read it.
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// How many calls one connection may have open. hyper's default of 200 makes the next one wait without a word.
+const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
+/// The largest header list of a request.
+const HEADER_LIST_BYTES_MAX: u32 = 32 << 10;
+/// A client that opens and resets streams faster than they are accepted is cut off after so many (CVE-2023-44487).
+const PENDING_ACCEPT_RESETS_MAX: usize = 64;
+/// A silent connection is pinged this often.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
+/// A connection that doesn't answer a ping for so long is closed.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A server with these settings. It has no timeout of its own: uploads and watches may last for days.
+pub(super) fn builder() -> Server {
+    Server::builder()
+        // gRPC-Web comes over HTTP/1.1 too.
+        .accept_http1(true)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(PENDING_ACCEPT_RESETS_MAX))
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+}
+
+/// The connections of a listener.
+///
+/// tonic's own TCP settings don't reach a listener that was bound elsewhere. With Nagle's algorithm on, window updates
+/// wait for delayed acknowledgements, and uploads run at a twentieth of the speed.
+pub(super) fn incoming(listener: TcpListener) -> TcpIncoming {
+    TcpIncoming::from(listener).with_nodelay(Some(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+    use tokio_stream::StreamExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_have_no_delay() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let accepted = incoming(listener).next().await.unwrap().unwrap();
+        assert!(accepted.nodelay().unwrap());
+    }
+}
