@@ -1,0 +1,56 @@
+//! One run of ffmpeg: what all runs have in common.
+
+use std::{ffi::OsString, time::Duration};
+
+use crate::{
+    Error, Workspace,
+    input::Args,
+    progress::{Block, ProgressParser},
+    sandbox::{self, Invocation, Step},
+};
+
+/// Runs ffmpeg with `args` to its end and tells `on_block` how far it is, twice a second. `stall_max` is how long it may
+/// stand still; `file_bytes_max` bounds each file that it writes.
+///
+/// # Errors
+/// [`Error::Cancelled`], `ENCODER_STALLED`, `STORAGE_FULL`, `ENCODER_FAILED`.
+pub(crate) async fn run(
+    work: &Workspace<'_>,
+    args: Vec<OsString>,
+    file_bytes_max: u64,
+    stall_max: Duration,
+    mut on_block: impl FnMut(&Block) + Send,
+) -> Result<(), Error> {
+    let limits = work.tools.limits();
+    let mut all = Vec::with_capacity(args.len() + 16);
+    all.words([
+        "-nostdin",
+        "-hide_banner",
+        "-v",
+        "error",
+        "-y",
+        "-nostats",
+        "-stats_period",
+        "0.5",
+    ]);
+    all.words(["-progress", "pipe:1"]);
+    all.extend(args);
+    let invocation = Invocation {
+        program: work.tools.ffmpeg(),
+        args: all,
+        scratch: Some(work.scratch),
+        source: Some(work.source),
+        file_bytes_max,
+        wall_max: limits.wall_max,
+        stall_max: Some(stall_max),
+    };
+    let mut parser = ProgressParser::default();
+    let finished = sandbox::run(limits, invocation, work.cancel, |line| {
+        Ok(parser.line(line).map_or(Step::Waiting, |(block, step)| {
+            on_block(&block);
+            step
+        }))
+    })
+    .await?;
+    finished.checked().map(|_| ())
+}

@@ -1,0 +1,40 @@
+//! What a source may cost, as the operator sets it.
+
+use std::time::Duration;
+
+/// The bounds around every ffmpeg and ffprobe process and around what a source may be.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The most pixels in one picture.
+    pub pixels_max: u64,
+    /// The longest source.
+    pub duration_max: Duration,
+    /// The most streams in one container, of whatever kind.
+    pub streams_max: usize,
+    /// The most packets of all streams together: they are held in memory while the plan is made, 16 bytes each.
+    pub packets_max: usize,
+    /// The most address space of one process, in bytes.
+    pub memory_bytes_max: u64,
+    /// The longest run of one encoding process.
+    pub wall_max: Duration,
+    /// The longest run of one probing process.
+    pub probe_wall_max: Duration,
+    /// A process that gets no further for so long is killed.
+    pub stall_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // 8192 × 4320, the largest picture of H.264 level 6.
+            pixels_max: 8192 * 4320,
+            duration_max: Duration::from_secs(12 * 3600),
+            streams_max: 64,
+            packets_max: 10_000_000,
+            memory_bytes_max: 4 << 30,
+            wall_max: Duration::from_secs(3600),
+            probe_wall_max: Duration::from_secs(60),
+            stall_max: Duration::from_secs(60),
+        }
+    }
+}

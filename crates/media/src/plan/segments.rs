@@ -1,0 +1,164 @@
+//! Frames into segments: every frame once, no segment empty.
+
+use super::{Rational, SEGMENT_MS, SegmentPlan, TICKS_PER_SECOND};
+
+/// A segment's length on the grid, in ticks.
+const SEGMENT_TICKS: i64 = SEGMENT_MS * TICKS_PER_SECOND / 1000;
+
+/// The frames of a track on the timeline of its renditions.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    /// The first frame's timestamp in the source.
+    pub(super) base_pts: i64,
+    /// The timestamp after the last frame, in the source.
+    pub(super) end_pts: i64,
+    /// Each frame's timestamp in the source, and in ticks from the first frame; both ascending.
+    pub(super) frames: Vec<(i64, i64)>,
+    /// When the last frame ends, in ticks from the first frame.
+    pub(super) end_ticks: i64,
+}
+
+/// A segment and the timestamp in the source of its first frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Cut {
+    pub(super) start_pts: i64,
+    pub(super) segment: SegmentPlan,
+}
+
+impl Timeline {
+    /// Lays frames (their timestamps, ascending) out from the first one; `None` if there are none. Of frames that fall on
+    /// the same tick, the first one counts: a player could not show the others, and the encoder drops them too.
+    pub(super) fn new(pts: &[i64], last_duration: i64, time_base: Rational) -> Option<Self> {
+        let (base_pts, last_pts) = (*pts.first()?, *pts.last()?);
+        let mut frames: Vec<(i64, i64)> = pts
+            .iter()
+            .map(|&pts| (pts, time_base.to_ticks(pts.saturating_sub(base_pts))))
+            .collect();
+        frames.dedup_by_key(|(_, ticks)| *ticks);
+        let last_ticks = frames.last()?.1;
+        let duration = match time_base.to_ticks(last_duration) {
+            1.. => time_base.to_ticks(last_duration),
+            _ => usual_duration(frames.len(), last_ticks),
+        };
+        let end_pts = last_pts.saturating_add(last_duration.max(1));
+        Some(Self {
+            base_pts,
+            end_pts,
+            frames,
+            end_ticks: last_ticks.saturating_add(duration),
+        })
+    }
+
+    /// The segments: a new one begins with the first frame at or after each multiple of [`SEGMENT_MS`].
+    pub(super) fn cut(&self) -> Vec<Cut> {
+        let mut cuts: Vec<Cut> = Vec::new();
+        for &(start_pts, ticks) in &self.frames {
+            match cuts.last_mut() {
+                Some(last) if last.segment.start_ticks / SEGMENT_TICKS == ticks / SEGMENT_TICKS => {
+                    last.segment.frames += 1;
+                }
+                _ => cuts.push(Cut {
+                    start_pts,
+                    segment: SegmentPlan {
+                        number: u32::try_from(cuts.len()).unwrap_or(u32::MAX),
+                        start_ticks: ticks,
+                        duration_ticks: 0,
+                        frames: 1,
+                    },
+                }),
+            }
+        }
+        let ends: Vec<i64> = cuts
+            .iter()
+            .skip(1)
+            .map(|cut| cut.segment.start_ticks)
+            .chain([self.end_ticks])
+            .collect();
+        for (cut, end) in cuts.iter_mut().zip(ends) {
+            cut.segment.duration_ticks = end - cut.segment.start_ticks;
+        }
+        cuts
+    }
+
+    /// The most frames that begin within any one second: what a decoder must keep up with.
+    pub(super) fn frame_rate_max(&self) -> u32 {
+        let (mut first, mut most) = (0, 0);
+        for (i, (_, ticks)) in self.frames.iter().enumerate() {
+            while self.frames[first].1 + TICKS_PER_SECOND <= *ticks {
+                first += 1;
+            }
+            most = most.max(i + 1 - first);
+        }
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
+}
+
+/// How long a frame lasts on average, or 1/25 s if there is only one.
+fn usual_duration(frames: usize, last_ticks: i64) -> i64 {
+    match i64::try_from(frames) {
+        Ok(count @ 2..) => (last_ticks / (count - 1)).max(1),
+        _ => TICKS_PER_SECOND / 25,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Rational = Rational { num: 1, den: 1000 };
+
+    fn cuts(pts: &[i64], last_duration: i64) -> Vec<(i64, i64, i64, i64)> {
+        let timeline = Timeline::new(pts, last_duration, MS).unwrap();
+        let row = |c: &Cut| {
+            (
+                c.start_pts,
+                c.segment.start_ticks / 90,
+                c.segment.duration_ticks / 90,
+                c.segment.frames,
+            )
+        };
+        timeline.cut().iter().map(row).collect()
+    }
+
+    #[test]
+    fn segments_begin_at_the_first_frame_after_the_grid() {
+        let pts: Vec<i64> = (0..5).map(|i| 500 + i * 3000).collect();
+        // Shown at 0, 3, 6, 9, 12 s.
+        assert_eq!(
+            cuts(&pts, 1000),
+            [
+                (500, 0, 6000, 2),
+                (6500, 6000, 3000, 1),
+                (9500, 9000, 3000, 1),
+                (12_500, 12_000, 1000, 1)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_gap_leaves_no_empty_segment() {
+        assert_eq!(cuts(&[0, 40, 20_000], 40), [(0, 0, 20_000, 2), (20_000, 20_000, 40, 1)]);
+    }
+
+    #[test]
+    fn one_frame_lasts_a_moment() {
+        assert_eq!(cuts(&[7], 0), [(7, 0, 40, 1)]);
+    }
+
+    #[test]
+    fn frames_at_the_same_time_count_once() {
+        let micro = Rational { num: 1, den: 1_000_000 };
+        let timeline = Timeline::new(&[0, 0, 2, 40_000], 40_000, micro).unwrap();
+        assert_eq!(timeline.frames, [(0, 0), (40_000, 3600)]);
+        assert_eq!((timeline.end_pts, timeline.end_ticks), (80_000, 7200));
+    }
+
+    #[test]
+    fn the_frame_rate_is_that_of_the_busiest_second() {
+        let pts: Vec<i64> = (0..10)
+            .map(|i| i * 200)
+            .chain((0..60).map(|i| 2000 + i * 1000 / 60))
+            .collect();
+        assert_eq!(Timeline::new(&pts, 16, MS).unwrap().frame_rate_max(), 60);
+    }
+}

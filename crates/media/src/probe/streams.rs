@@ -1,0 +1,159 @@
+//! Which streams are used.
+
+use reelway_domain::{Failure, Reason};
+
+use super::{AudioStream, Colour, VideoStream, geometry, raw::RawStream};
+use crate::{Limits, input};
+
+/// The most channels that the downmix knows.
+const CHANNELS_MAX: u32 = 16;
+
+/// The streams that renditions are made of; one of them at least is there.
+pub(super) struct Chosen {
+    pub(super) video: Option<VideoStream>,
+    pub(super) audio: Option<AudioStream>,
+}
+
+/// Takes the first moving picture and the default (or first) sound whose codecs are decoded here.
+///
+/// # Errors
+/// `SOURCE_NO_STREAMS` if there is neither. `SOURCE_CODEC_UNSUPPORTED` if there is one, but none in a codec that is
+/// decoded here: sound or picture must not be lost silently. `SOURCE_LIMIT_EXCEEDED`, `SOURCE_DAMAGED`.
+pub(super) fn choose(streams: &[RawStream], limits: &Limits) -> Result<Chosen, Failure> {
+    let moving: Vec<&RawStream> = streams
+        .iter()
+        .filter(|s| s.codec_type == "video" && !s.is_still())
+        .collect();
+    let mut sound: Vec<&RawStream> = streams.iter().filter(|s| s.codec_type == "audio").collect();
+    sound.sort_by_key(|s| s.disposition.default == 0);
+    if moving.is_empty() && sound.is_empty() {
+        let message = "The file holds neither moving pictures nor sound.";
+        return Err(Failure::new(Reason::SourceNoStreams, message));
+    }
+    let video = first_allowed(&moving)?
+        .map(|stream| video(stream, limits))
+        .transpose()?;
+    let audio = first_allowed(&sound)?.map(audio).transpose()?;
+    Ok(Chosen { video, audio })
+}
+
+fn first_allowed<'a>(streams: &[&'a RawStream]) -> Result<Option<&'a RawStream>, Failure> {
+    match streams.iter().find(|s| input::is_allowed(&s.codec_name)) {
+        Some(stream) => Ok(Some(stream)),
+        None => streams.first().map_or(Ok(None), |stream| {
+            Err(unsupported(&stream.codec_type, codec_of(stream)))
+        }),
+    }
+}
+
+/// A stream that can't be decoded; `kind` is `video`, `audio`, or empty if only the codec is known.
+pub(super) fn unsupported(kind: &str, codec: &str) -> Failure {
+    let kind = if kind.is_empty() {
+        String::new()
+    } else {
+        format!("{kind} ")
+    };
+    let message = format!(
+        "The {kind}codec {codec:?} can't be decoded here. Convert the file to H.264 video and AAC audio, or another common \
+         codec, and upload it again."
+    );
+    Failure::new(Reason::SourceCodecUnsupported, message).with("codec", codec)
+}
+
+/// Pictures with more pixels than are taken; `size` as it is told to people.
+pub(super) fn too_large(size: &str, limits: &Limits) -> Failure {
+    let max = limits.pixels_max;
+    let message = format!("The pictures are {size} pixels, which is more than the {max} that are taken.");
+    Failure::new(Reason::SourceLimitExceeded, message)
+        .with("limit", max)
+        .with("actual", size)
+}
+
+fn codec_of(stream: &RawStream) -> &str {
+    let is_known = !matches!(stream.codec_name.as_str(), "" | "none" | "unknown");
+    if is_known {
+        &stream.codec_name
+    } else {
+        &stream.codec_tag_string
+    }
+}
+
+fn video(stream: &RawStream, limits: &Limits) -> Result<VideoStream, Failure> {
+    let pixels = u64::from(stream.width) * u64::from(stream.height);
+    if pixels > limits.pixels_max {
+        return Err(too_large(&format!("{}x{}", stream.width, stream.height), limits));
+    }
+    let (Some(time_base), 1..) = (stream.time_base(), pixels) else {
+        let message = "The video stream doesn't tell its picture size; its first bytes are damaged.";
+        return Err(Failure::new(Reason::SourceDamaged, message));
+    };
+    let (width, height) = geometry::as_shown(stream);
+    Ok(VideoStream {
+        index: stream.index,
+        codec: stream.codec_name.clone(),
+        time_base,
+        width,
+        height,
+        frame_rate: stream.frame_rate(),
+        interlaced: matches!(stream.field_order.as_str(), "tt" | "bb" | "tb" | "bt"),
+        colour: Colour {
+            primaries: known_word(&stream.color_primaries, PRIMARIES),
+            transfer: known_word(&stream.color_transfer, TRANSFERS),
+            matrix: known_word(&stream.color_space, MATRICES),
+        },
+    })
+}
+
+fn audio(stream: &RawStream) -> Result<AudioStream, Failure> {
+    let damaged = || Failure::new(Reason::SourceDamaged, "The audio stream doesn't tell its channels.");
+    let time_base = stream.time_base().ok_or_else(damaged)?;
+    if !(1..=CHANNELS_MAX).contains(&stream.channels) {
+        return Err(damaged());
+    }
+    Ok(AudioStream {
+        index: stream.index,
+        codec: stream.codec_name.clone(),
+        time_base,
+        channels: stream.channels,
+    })
+}
+
+/// Words that both ffprobe and ffmpeg's filters know. They end up in a filter graph, so no others get through.
+const PRIMARIES: &[&str] = &[
+    "bt709",
+    "bt470bg",
+    "smpte170m",
+    "smpte240m",
+    "bt2020",
+    "smpte431",
+    "smpte432",
+];
+const TRANSFERS: &[&str] = &[
+    "bt709",
+    "bt470bg",
+    "smpte170m",
+    "smpte240m",
+    "iec61966-2-1",
+    "bt2020-10",
+    "bt2020-12",
+    "smpte2084",
+    "arib-std-b67",
+];
+const MATRICES: &[&str] = &["bt709", "bt470bg", "smpte170m", "smpte240m", "bt2020nc"];
+
+fn known_word(word: &str, known: &[&str]) -> String {
+    known
+        .iter()
+        .find(|k| **k == word)
+        .copied()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+impl RawStream {
+    /// Cover art and thumbnails are video streams too, in ffmpeg's eyes.
+    fn is_still(&self) -> bool {
+        let d = &self.disposition;
+        d.attached_pic != 0 || d.still_image != 0 || d.timed_thumbnails != 0
+    }
+}
