@@ -15,8 +15,11 @@ const DEADLINE: Duration = Duration::from_secs(300);
 
 pub(crate) async fn run(url: String, uploads: usize, mib: usize, message_kib: usize) -> Result<(), Box<dyn Error>> {
     // Not all zeros: a store may not get away with compressing.
-    let message: Vec<u8> = (0..message_kib << 10)
-        .map(|i: usize| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+    let message: Vec<u8> = (0..=u8::MAX)
+        .cycle()
+        .enumerate()
+        .map(|(i, b)| b ^ (i >> 8).to_le_bytes()[0])
+        .take(message_kib << 10)
         .collect();
     let message = Bytes::from(message);
     let started_at = Instant::now();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reelway_domain::{Change, Hint, JobState, TaskState, WorkerId};
 
-use crate::{Catalog, Error, Fenced, Job, Task, Upload, sql::Sql, upload::millis};
+use crate::{Catalog, Error, Fenced, Job, Task, Upload, row::Columns, sql::Sql, upload::millis};
 
 /// A task that this worker has, with what it needs to do it.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,9 +46,9 @@ static START_JOB: Sql = Sql::new(
                      updated_at_ms = {now}
      WHERE id = $1 AND state IN ('queued', 'running')",
 );
+static LOCK_JOB: Sql = Sql::new("SELECT state FROM jobs WHERE id = $1 {for_update}");
 static JOB: Sql = Sql::new("SELECT * FROM jobs WHERE id = $1");
 static UPLOAD: Sql = Sql::new("SELECT * FROM uploads WHERE id = $1");
-static PLAN: Sql = Sql::new("SELECT plan FROM jobs WHERE id = $1");
 static BEAT: Sql = Sql::new(
     "UPDATE tasks SET lease_expires_at_ms = {now} + $3, updated_at_ms = {now}
      WHERE id = $1 AND lease_epoch = $2 AND state = 'running'",
@@ -76,11 +76,11 @@ impl Catalog {
         let Some(row) = claimed else { return Ok(None) };
         let task = Task::try_from(&row)?;
         let job_id = task.job.to_string();
-        let row = sqlx::query(JOB.on(self.dialect))
+        // Locked before it is looked at, so that only one of several claims is the first.
+        let (state,): (String,) = sqlx::query_as(LOCK_JOB.on(self.dialect))
             .bind(&job_id)
             .fetch_one(&mut *tx)
             .await?;
-        let first = Job::try_from(&row)?.state == JobState::Queued;
         let started = sqlx::query(START_JOB.on(self.dialect))
             .bind(&job_id)
             .execute(&mut *tx)
@@ -90,7 +90,7 @@ impl Catalog {
             return Ok(None);
         }
         let mut changes = Vec::with_capacity(2);
-        if first {
+        if state == JobState::Queued.as_str() {
             changes.push(Change::JobState {
                 state: JobState::Running,
                 error: None,
@@ -98,23 +98,17 @@ impl Catalog {
         }
         changes.push(task_change(&task, TaskState::Running));
         self.append_events(&mut tx, task.job, &changes).await?;
-        let job = Job::try_from(
-            &sqlx::query(JOB.on(self.dialect))
-                .bind(&job_id)
-                .fetch_one(&mut *tx)
-                .await?,
-        )?;
-        let upload = job.upload.to_string();
-        let upload = Upload::try_from(
-            &sqlx::query(UPLOAD.on(self.dialect))
-                .bind(upload)
-                .fetch_one(&mut *tx)
-                .await?,
-        )?;
-        let (plan,): (Option<String>,) = sqlx::query_as(PLAN.on(self.dialect))
+        let row = sqlx::query(JOB.on(self.dialect))
             .bind(&job_id)
             .fetch_one(&mut *tx)
             .await?;
+        let job = Job::try_from(&row)?;
+        let plan = Columns(&row).text_or_null("plan")?;
+        let row = sqlx::query(UPLOAD.on(self.dialect))
+            .bind(job.upload.to_string())
+            .fetch_one(&mut *tx)
+            .await?;
+        let upload = Upload::try_from(&row)?;
         self.commit(tx).await?;
         Ok(Some(Claim {
             task,

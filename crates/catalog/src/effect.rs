@@ -51,16 +51,29 @@ static RELEASE: Sql = Sql::new(
     "UPDATE tasks SET pending = pending - 1, updated_at_ms = {now}
      WHERE id IN (SELECT after_id FROM task_edges WHERE before_id = $1)",
 );
-static PROBED: Sql = Sql::new("UPDATE jobs SET source = $2 WHERE id = $1");
-static PLANNED: Sql = Sql::new("UPDATE jobs SET plan = $2, source = $3, renditions = $4 WHERE id = $1");
-static TASK_COUNT: Sql = Sql::new("SELECT COUNT(*) FROM tasks WHERE job_id = $1");
+static LOCK_SUCCESSORS: Sql = Sql::new(
+    "SELECT id FROM tasks WHERE id IN (SELECT after_id FROM task_edges WHERE before_id = $1) ORDER BY id {for_update}",
+);
+static PROBED: Sql = Sql::new("UPDATE jobs SET source = $2 WHERE id = $1 AND state = 'running'");
+static PLANNED: Sql =
+    Sql::new("UPDATE jobs SET plan = $2, source = $3, renditions = $4 WHERE id = $1 AND state = 'running'");
 static PUBLISHED: Sql = Sql::new(
     "UPDATE jobs SET renditions = $2, published_prefix = $3, poster_key = $4, missing_frames = $5,
                      playable_at_ms = COALESCE(playable_at_ms, {now})
-     WHERE id = $1",
+     WHERE id = $1 AND state = 'running'",
 );
 static FINISHED: Sql =
     Sql::new("UPDATE jobs SET state = 'succeeded', finished_at_ms = {now} WHERE id = $1 AND state = 'running'");
+
+/// What became of an effect on the job.
+enum Applied {
+    /// Done, and there is nothing to tell.
+    Quietly,
+    /// Done, and this is to be told.
+    With(Change),
+    /// The job has ended, so nothing may happen.
+    JobNotRunning,
+}
 
 impl Catalog {
     /// Records a task's success under its lease. All of it happens, or nothing.
@@ -78,36 +91,34 @@ impl Catalog {
         if succeeded.rows_affected() == 0 {
             return Ok(Fenced::LeaseLost);
         }
-        // New successors are inserted after this, so they don't count their finished predecessor.
-        sqlx::query(RELEASE.on(self.dialect))
-            .bind(task.id.to_string())
-            .execute(&mut *tx)
+        let id = task.id.to_string();
+        sqlx::query(LOCK_SUCCESSORS.on(self.dialect))
+            .bind(&id)
+            .fetch_all(&mut *tx)
             .await?;
+        // New successors are inserted after this, so they don't count their finished predecessor.
+        sqlx::query(RELEASE.on(self.dialect)).bind(id).execute(&mut *tx).await?;
         let mut changes = vec![task_change(task, TaskState::Succeeded)];
-        changes.extend(self.apply(&mut tx, task, effect).await?);
+        match self.apply(&mut tx, task, effect).await? {
+            Applied::Quietly => {}
+            Applied::With(change) => changes.push(change),
+            Applied::JobNotRunning => return Ok(Fenced::LeaseLost),
+        }
         self.leave_hint(&mut tx, &Hint::Tasks).await?;
         self.append_events(&mut tx, task.job, &changes).await?;
         self.commit(tx).await?;
         Ok(Fenced::Done)
     }
 
-    async fn apply(
-        &self,
-        tx: &mut Transaction<'_, Any>,
-        task: &Task,
-        effect: &Effect,
-    ) -> Result<Option<Change>, Error> {
+    async fn apply(&self, tx: &mut Transaction<'_, Any>, task: &Task, effect: &Effect) -> Result<Applied, Error> {
         let job = task.job.to_string();
-        match effect {
-            Effect::None => Ok(None),
+        let (update, applied) = match effect {
+            Effect::None => return Ok(Applied::Quietly),
             Effect::Probed(source) => {
-                let source = serde_json::to_string(source)?;
-                sqlx::query(PROBED.on(self.dialect))
+                let update = sqlx::query(PROBED.on(self.dialect))
                     .bind(job)
-                    .bind(source)
-                    .execute(&mut **tx)
-                    .await?;
-                Ok(None)
+                    .bind(serde_json::to_string(source)?);
+                (update, Applied::Quietly)
             }
             Effect::Planned {
                 plan,
@@ -115,45 +126,44 @@ impl Catalog {
                 renditions,
                 tasks,
             } => {
-                self.insert_tasks(tx, task.job, tasks).await?;
-                sqlx::query(PLANNED.on(self.dialect))
-                    .bind(&job)
-                    .bind(plan)
-                    .bind(serde_json::to_string(source)?)
-                    .bind(serde_json::to_string(renditions)?)
-                    .execute(&mut **tx)
-                    .await?;
-                let (task_count,): (i64,) = sqlx::query_as(TASK_COUNT.on(self.dialect))
+                let task_count = self.insert_tasks(tx, task.job, tasks).await?;
+                let update = sqlx::query(PLANNED.on(self.dialect))
                     .bind(job)
-                    .fetch_one(&mut **tx)
-                    .await?;
-                Ok(Some(Change::Planned {
+                    .bind(plan.clone())
+                    .bind(serde_json::to_string(source)?)
+                    .bind(serde_json::to_string(renditions)?);
+                let planned = Change::Planned {
                     source: source.clone(),
                     renditions: renditions.clone(),
                     task_count,
-                }))
+                };
+                (update, Applied::With(planned))
             }
             Effect::Published(published) => {
-                sqlx::query(PUBLISHED.on(self.dialect))
+                let update = sqlx::query(PUBLISHED.on(self.dialect))
                     .bind(job)
                     .bind(serde_json::to_string(&published.renditions)?)
-                    .bind(&published.prefix)
-                    .bind(published.poster_key.as_deref())
-                    .bind(published.missing_frames)
-                    .execute(&mut **tx)
-                    .await?;
-                Ok(Some(Change::Playable))
+                    .bind(published.prefix.clone())
+                    .bind(published.poster_key.clone())
+                    .bind(published.missing_frames);
+                (update, Applied::With(Change::Playable))
             }
             Effect::Finished => {
-                sqlx::query(FINISHED.on(self.dialect))
-                    .bind(job)
-                    .execute(&mut **tx)
-                    .await?;
-                Ok(Some(Change::JobState {
+                let succeeded = Change::JobState {
                     state: JobState::Succeeded,
                     error: None,
-                }))
+                };
+                (
+                    sqlx::query(FINISHED.on(self.dialect)).bind(job),
+                    Applied::With(succeeded),
+                )
             }
-        }
+        };
+        let updated = update.execute(&mut **tx).await?;
+        Ok(if updated.rows_affected() == 1 {
+            applied
+        } else {
+            Applied::JobNotRunning
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reelway_domain::{Failure, Reason};
+use reelway_domain::{Failure, Reason, UploadId, UploadState};
 
 /// A failure of the catalog itself. Outcomes that belong to normal life (no such row, lease lost) are values, not errors.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,14 @@ pub enum Error {
     /// The request id was used before with another request.
     #[error("the request id {0} was used before with another request")]
     RequestIdReused(String),
+    /// The upload came to nothing, so it can't have another job.
+    #[error("upload {id} is {state} and can't be processed")]
+    UploadEnded {
+        /// The upload.
+        id: UploadId,
+        /// How it ended.
+        state: UploadState,
+    },
 }
 
 impl From<serde_json::Error> for Error {
@@ -62,6 +70,14 @@ impl From<Error> for Failure {
             Error::RequestIdReused(id) => {
                 let message = "the request id was used before with another request; make a new UUID for a new request";
                 Failure::new(Reason::RequestIdReused, message).with("requestId", id)
+            }
+            Error::UploadEnded { id, state } => {
+                let reason = match state {
+                    UploadState::Expired => Reason::UploadExpired,
+                    UploadState::Aborted => Reason::UploadAborted,
+                    UploadState::Failed | UploadState::Receiving | UploadState::Complete => Reason::UploadFailed,
+                };
+                Failure::new(reason, format!("{error}; upload the file again")).with("uploadId", id)
             }
             Error::Corrupt(_) => Failure::new(Reason::Internal, error.to_string()),
             _ => {

@@ -1,6 +1,8 @@
 //! Jobs: created with their first tasks, listed, cancelled, retried, deleted.
 
-use reelway_domain::{Change, Failure, Hint, JobId, JobState, Ladder, Tenant, Timestamp, UploadId, first_tasks};
+use reelway_domain::{
+    Change, Failure, Hint, JobId, JobState, Ladder, Tenant, Timestamp, UploadId, UploadState, first_tasks,
+};
 use sqlx::{Any, Transaction};
 
 use crate::{Catalog, Created, Error, Job, RequestId, sql::Sql};
@@ -75,6 +77,11 @@ static LIST: Sql = Sql::new(
 );
 static LIVING: Sql =
     Sql::new("SELECT id FROM jobs WHERE upload_id = $1 AND state IN ('queued', 'running') ORDER BY id");
+static LOCK_LIVING: Sql =
+    Sql::new("SELECT id FROM jobs WHERE upload_id = $1 AND state IN ('queued', 'running') ORDER BY id {for_update}");
+static LOCK_UPLOAD: Sql = Sql::new(
+    "SELECT id FROM uploads WHERE id = (SELECT upload_id FROM jobs WHERE tenant = $1 AND id = $2) {for_update}",
+);
 static LOCK_TASKS: Sql = Sql::new("SELECT id FROM tasks WHERE job_id = $1 ORDER BY id {for_update}");
 // Taking the lease away fences the workers out at once; they hear of it with their next heartbeat or hint.
 static CANCEL_TASKS: Sql = Sql::new(
@@ -96,14 +103,16 @@ static RETRY_TASKS: Sql = Sql::new(
 );
 static DELETE: Sql =
     Sql::new("DELETE FROM jobs WHERE tenant = $1 AND id = $2 AND state IN ('succeeded', 'failed', 'cancelled')");
-static FORGET: Sql = Sql::new("UPDATE uploads SET job_id = NULL WHERE job_id = $1");
+static FORGET: Sql =
+    Sql::new("UPDATE uploads SET job_id = NULL WHERE job_id = $1 AND id = (SELECT upload_id FROM jobs WHERE id = $1)");
 static KNOWN: Sql = Sql::new("SELECT COUNT(*) FROM jobs WHERE id = $1");
 
 impl Catalog {
     /// Creates a job for an upload of the same tenant; `None` if there is no such upload.
     ///
     /// # Errors
-    /// [`Error::RequestIdReused`] if the request id was used with another request.
+    /// [`Error::RequestIdReused`] if the request id was used with another request, [`Error::UploadEnded`] if the upload
+    /// came to nothing.
     pub async fn create_job(
         &self,
         tenant: &Tenant,
@@ -122,8 +131,10 @@ impl Catalog {
                 .await?
                 .map(Created::Before));
         }
-        if self.upload_in(&mut tx, tenant, upload).await?.is_none() {
-            return Ok(None);
+        match self.lock_upload(&mut tx, tenant, upload).await?.map(|u| u.state) {
+            Some(UploadState::Receiving | UploadState::Complete) => {}
+            Some(state) => return Err(Error::UploadEnded { id: upload, state }),
+            None => return Ok(None),
         }
         self.insert_job(&mut tx, tenant, upload, new).await?;
         let job = self.job_in(&mut tx, tenant, new.id).await?;
@@ -231,40 +242,63 @@ impl Catalog {
         ids.into_iter().map(|(id,)| Ok(id.parse()?)).collect()
     }
 
-    /// Ends a job that has not ended: its tasks are cancelled, their leases taken away. Gives whether it was living.
-    pub(crate) async fn end_job(
+    /// The living jobs of an upload, locked. Nothing may be done to their tasks in the same transaction afterwards.
+    pub(crate) async fn lock_living_jobs_of(
         &self,
         tx: &mut Transaction<'_, Any>,
-        job: JobId,
+        upload: UploadId,
+    ) -> Result<Vec<JobId>, Error> {
+        let ids: Vec<(String,)> = sqlx::query_as(LOCK_LIVING.on(self.dialect))
+            .bind(upload.to_string())
+            .fetch_all(&mut **tx)
+            .await?;
+        ids.into_iter().map(|(id,)| Ok(id.parse()?)).collect()
+    }
+
+    /// Ends those of some jobs, sorted by id, that have not ended: their tasks are cancelled, their leases taken away.
+    /// Gives whether any was living.
+    pub(crate) async fn end_jobs(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        jobs: &[JobId],
         state: JobState,
         failure: Option<&Failure>,
         before: &[Change],
     ) -> Result<bool, Error> {
-        self.lock_tasks(tx, job).await?;
-        sqlx::query(CANCEL_TASKS.on(self.dialect))
-            .bind(job.to_string())
-            .execute(&mut **tx)
-            .await?;
-        let ended = sqlx::query(END.on(self.dialect))
-            .bind(job.to_string())
-            .bind(state.as_str())
-            .bind(failure.map(serde_json::to_string).transpose()?)
-            .execute(&mut **tx)
-            .await?;
-        if ended.rows_affected() == 0 {
-            return Ok(false);
+        for job in jobs {
+            self.lock_tasks(tx, *job).await?;
+            sqlx::query(CANCEL_TASKS.on(self.dialect))
+                .bind(job.to_string())
+                .execute(&mut **tx)
+                .await?;
+        }
+        let error = failure.map(serde_json::to_string).transpose()?;
+        let mut ended = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let rows = sqlx::query(END.on(self.dialect))
+                .bind(job.to_string())
+                .bind(state.as_str())
+                .bind(error.as_deref())
+                .execute(&mut **tx)
+                .await?;
+            if rows.rows_affected() == 1 {
+                ended.push(*job);
+            }
         }
         let mut changes = before.to_vec();
         changes.push(Change::JobState {
             state,
             error: failure.cloned(),
         });
-        self.append_events(tx, job, &changes).await?;
-        Ok(true)
+        // Events come after all jobs are locked, because they lock the tenant.
+        for job in &ended {
+            self.append_events(tx, *job, &changes).await?;
+        }
+        Ok(!ended.is_empty())
     }
 
     /// Locks all tasks of a job in the order that every transaction keeps.
-    async fn lock_tasks(&self, tx: &mut Transaction<'_, Any>, job: JobId) -> Result<(), Error> {
+    pub(crate) async fn lock_tasks(&self, tx: &mut Transaction<'_, Any>, job: JobId) -> Result<(), Error> {
         sqlx::query(LOCK_TASKS.on(self.dialect))
             .bind(job.to_string())
             .fetch_all(&mut **tx)
@@ -281,7 +315,7 @@ impl Catalog {
         if self.job_in(&mut tx, tenant, id).await?.is_none() {
             return Ok(Cancelled::Unknown);
         }
-        let ended = self.end_job(&mut tx, id, JobState::Cancelled, None, &[]).await?;
+        let ended = self.end_jobs(&mut tx, &[id], JobState::Cancelled, None, &[]).await?;
         let job = self.job_in(&mut tx, tenant, id).await?;
         // Where nothing was ended, nothing may stay changed either.
         if ended {
@@ -298,6 +332,12 @@ impl Catalog {
     /// [`Error::Database`] if the database fails.
     pub async fn retry_job(&self, tenant: &Tenant, id: JobId) -> Result<Retried, Error> {
         let mut tx = self.write.begin().await?;
+        // The upload must not come to nothing meanwhile, or the job would wait for it for ever.
+        sqlx::query(LOCK_UPLOAD.on(self.dialect))
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .fetch_optional(&mut *tx)
+            .await?;
         self.lock_tasks(&mut tx, id).await?;
         let retried = sqlx::query(RETRY.on(self.dialect))
             .bind(tenant.as_str())

@@ -2,7 +2,7 @@
 //!
 //! The catalog is the only truth (invariant 4). Each method is one statement or one transaction; a transaction holds no
 //! lock while bytes flow or ffmpeg runs. Locks are always taken in the same order, so that no two transactions wait for
-//! each other: tasks by ascending id, then their job, then its tenant.
+//! each other: a request id, the upload, each job's tasks by ascending id, jobs by ascending id, the tenant.
 
 mod claim;
 mod effect;
@@ -17,6 +17,7 @@ mod reap;
 mod request;
 mod row;
 mod sql;
+mod stats;
 mod task;
 mod upload;
 mod upload_end;
@@ -32,6 +33,7 @@ pub use playback::Playback;
 pub use request::{Created, RequestId};
 pub use row::{Job, Task, Upload};
 pub use sql::Dialect;
+pub use stats::Queue;
 pub use upload::NewUpload;
 pub use upload_end::UploadEnd;
 pub use write::{Commit, Opened};

@@ -61,7 +61,7 @@ impl Catalog {
             std::fs::create_dir_all(parent).map_err(prepare)?;
         }
         let lock = ProcessLock::take(path)?;
-        let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode=rwc", path.display()))?;
+        let options = AnyConnectOptions::from_str(&sqlite_url(path))?;
         let pool = |connections_max: u32| {
             AnyPoolOptions::new()
                 .max_connections(connections_max)
@@ -134,4 +134,18 @@ impl Catalog {
         self.write.close().await;
         self.read.close().await;
     }
+}
+
+/// The driver's URL of a file: it takes `%`, `?` and `#` of a path for its own.
+fn sqlite_url(path: &Path) -> String {
+    let mut url = String::from("sqlite://");
+    for c in path.to_string_lossy().chars() {
+        match c {
+            '%' => url.push_str("%25"),
+            '?' => url.push_str("%3F"),
+            '#' => url.push_str("%23"),
+            other => url.push(other),
+        }
+    }
+    url + "?mode=rwc"
 }

@@ -11,7 +11,9 @@ use crate::{Catalog, Error, sql::Sql};
 
 static LEAVE: Sql = Sql::new("INSERT INTO outbox (id, message, created_at_ms) VALUES ($1, $2, {now})");
 static TAKE: Sql = Sql::new(
-    "DELETE FROM outbox WHERE id IN (SELECT t.id FROM outbox t ORDER BY t.id LIMIT $1 {skip_locked}) RETURNING message",
+    // MATERIALIZED: evaluated once, or Postgres might lock and take more than the limit.
+    "WITH taken AS MATERIALIZED (SELECT t.id FROM outbox t ORDER BY t.id LIMIT $1 {skip_locked})
+     DELETE FROM outbox WHERE id IN (SELECT id FROM taken) RETURNING message",
 );
 
 /// Hints that were taken out. They are gone once [`OutboxBatch::delivered`] is called, and back if it is dropped before.

@@ -15,9 +15,8 @@ pub struct Playback {
     pub is_final: bool,
 }
 
-static PLAYBACK: Sql = Sql::new(
-    "SELECT published_prefix, poster_key, state FROM jobs WHERE id = $1 AND published_prefix IS NOT NULL",
-);
+static PLAYBACK: Sql =
+    Sql::new("SELECT published_prefix, poster_key, state FROM jobs WHERE id = $1 AND published_prefix IS NOT NULL");
 
 impl Catalog {
     /// Finds what players may see of a job, whoever owns it; `None` before anything is published. A job's id is made of 74
@@ -26,11 +25,17 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn playback(&self, job: JobId) -> Result<Option<Playback>, Error> {
-        let row: Option<(String, Option<String>, String)> =
-            sqlx::query_as(PLAYBACK.on(self.dialect)).bind(job.to_string()).fetch_optional(&self.read).await?;
+        let row: Option<(String, Option<String>, String)> = sqlx::query_as(PLAYBACK.on(self.dialect))
+            .bind(job.to_string())
+            .fetch_optional(&self.read)
+            .await?;
         let playback = |(prefix, poster_key, state): (String, Option<String>, String)| -> Result<Playback, Error> {
             let state: reelway_domain::JobState = state.parse()?;
-            Ok(Playback { prefix, poster_key, is_final: state.is_terminal() })
+            Ok(Playback {
+                prefix,
+                poster_key,
+                is_final: state.is_terminal(),
+            })
         };
         row.map(playback).transpose()
     }

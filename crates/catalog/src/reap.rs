@@ -65,6 +65,10 @@ impl Catalog {
         let again = failure.reason.retry() == Retry::WithBackoff && task.attempt < task.attempt_max;
         let state = if again { TaskState::Queued } else { TaskState::Failed };
         let mut tx = self.write.begin().await?;
+        if !again {
+            // The whole job ends, so all its tasks are locked before this one is, in the order of locks.
+            self.lock_tasks(&mut tx, task.job).await?;
+        }
         let ended = sqlx::query(END_ATTEMPT.on(self.dialect))
             .bind(task.id.to_string())
             .bind(task.lease_epoch.0)
@@ -106,7 +110,7 @@ impl Catalog {
         if failure.reason.retry() == Retry::WithBackoff {
             why = why.with("attempts", task.attempt);
         }
-        self.end_job(tx, task.job, JobState::Failed, Some(&why), &[change])
+        self.end_jobs(tx, &[task.job], JobState::Failed, Some(&why), &[change])
             .await?;
         Ok(())
     }

@@ -13,7 +13,8 @@ pub enum Dialect {
 
 /// A statement with three places where the databases differ:
 /// `{now}` is the database's clock in milliseconds, `{skip_locked}` locks the rows of alias `t` and passes over those that
-/// others hold, `{for_update}` locks rows and waits. SQLite has one writer and needs no row locks.
+/// others hold, `{for_update}` locks rows and waits. The locks are of the kind that an UPDATE takes: the weak ones that a
+/// foreign key takes on the row it names don't wait for them. SQLite has one writer and needs no row locks.
 #[derive(Debug)]
 pub(crate) struct Sql {
     template: &'static str,
@@ -49,8 +50,8 @@ fn placeholder(name: &str, dialect: Dialect) -> &'static str {
     match (name, dialect) {
         ("now", Dialect::Sqlite) => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
         ("now", Dialect::Postgres) => "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
-        ("skip_locked", Dialect::Postgres) => "FOR UPDATE OF t SKIP LOCKED",
-        ("for_update", Dialect::Postgres) => "FOR UPDATE",
+        ("skip_locked", Dialect::Postgres) => "FOR NO KEY UPDATE OF t SKIP LOCKED",
+        ("for_update", Dialect::Postgres) => "FOR NO KEY UPDATE",
         ("skip_locked" | "for_update", Dialect::Sqlite) => "",
         _ => unreachable!("a placeholder that no statement of this crate uses: {name}"),
     }
@@ -64,6 +65,9 @@ mod tests {
     fn placeholders_are_filled_in() {
         static SQL: Sql = Sql::new("SELECT {now} FROM x t {skip_locked}");
         assert!(SQL.on(Dialect::Sqlite).starts_with("SELECT CAST(unixepoch"));
-        assert!(SQL.on(Dialect::Postgres).ends_with("FOR UPDATE OF t SKIP LOCKED"));
+        assert!(
+            SQL.on(Dialect::Postgres)
+                .ends_with("FOR NO KEY UPDATE OF t SKIP LOCKED")
+        );
     }
 }

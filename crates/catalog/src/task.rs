@@ -21,13 +21,13 @@ static OF_JOB: Sql = Sql::new(
 
 impl Catalog {
     /// Adds tasks to a job. Predecessors stand before their successors in `tasks` or are in the job already, so that ids
-    /// ascend along the edges, which is the order of locks.
+    /// ascend along the edges, which is the order of locks. Gives how many tasks the job has then.
     pub(crate) async fn insert_tasks(
         &self,
         tx: &mut Transaction<'_, Any>,
         job: JobId,
         tasks: &[NewTask],
-    ) -> Result<(), Error> {
+    ) -> Result<i64, Error> {
         // Whether each task of the job is still to be waited for.
         let mut known: HashMap<TaskRef, (String, bool)> = HashMap::new();
         let rows: Vec<(String, String, i64, String)> = sqlx::query_as(REFS.on(self.dialect))
@@ -76,7 +76,7 @@ impl Catalog {
             }
             known.insert(new.task, (id, true));
         }
-        Ok(())
+        i64::try_from(known.len()).map_err(|_| Error::Corrupt("too many tasks".into()))
     }
 
     /// All tasks of a job in the order of the plan.

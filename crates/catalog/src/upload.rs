@@ -14,7 +14,7 @@ pub struct NewUpload {
     pub id: UploadId,
     /// Whose it is.
     pub tenant: Tenant,
-    /// The length in bytes, if it is known. An upload of length 0 is complete at once.
+    /// The length in bytes, if it is known. An upload of length 0 is completed by its writer, like any other.
     pub size: Option<i64>,
     /// The file's name, for display.
     pub file_name: String,
@@ -39,6 +39,7 @@ static INSERT: Sql = Sql::new(
      VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8, {now}, {now}, {now} + $9)",
 );
 static FIND: Sql = Sql::new("SELECT * FROM uploads WHERE tenant = $1 AND id = $2");
+static LOCK: Sql = Sql::new("SELECT * FROM uploads WHERE tenant = $1 AND id = $2 {for_update}");
 static KNOWN: Sql = Sql::new("SELECT COUNT(*) FROM uploads WHERE id = $1");
 static LIST: Sql = Sql::new(
     "SELECT * FROM uploads WHERE tenant = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR id < $3)
@@ -91,7 +92,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn upload(&self, tenant: &Tenant, id: UploadId) -> Result<Option<Upload>, Error> {
-        let row = find(self, tenant, id).fetch_optional(&self.read).await?;
+        let row = find(&FIND, self, tenant, id).fetch_optional(&self.read).await?;
         row.as_ref().map(Upload::try_from).transpose()
     }
 
@@ -101,7 +102,18 @@ impl Catalog {
         tenant: &Tenant,
         id: UploadId,
     ) -> Result<Option<Upload>, Error> {
-        let row = find(self, tenant, id).fetch_optional(&mut **tx).await?;
+        let row = find(&FIND, self, tenant, id).fetch_optional(&mut **tx).await?;
+        row.as_ref().map(Upload::try_from).transpose()
+    }
+
+    /// Finds an upload and keeps it from ending until the transaction does.
+    pub(crate) async fn lock_upload(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        tenant: &Tenant,
+        id: UploadId,
+    ) -> Result<Option<Upload>, Error> {
+        let row = find(&LOCK, self, tenant, id).fetch_optional(&mut **tx).await?;
         row.as_ref().map(Upload::try_from).transpose()
     }
 
@@ -140,11 +152,12 @@ impl Catalog {
 }
 
 fn find(
+    sql: &'static Sql,
     catalog: &Catalog,
     tenant: &Tenant,
     id: UploadId,
 ) -> sqlx::query::Query<'static, Any, <Any as sqlx::Database>::Arguments> {
-    sqlx::query(FIND.on(catalog.dialect))
+    sqlx::query(sql.on(catalog.dialect))
         .bind(tenant.as_str().to_owned())
         .bind(id.to_string())
 }

@@ -154,10 +154,9 @@ impl Catalog {
             upload.state,
             UploadState::Failed | UploadState::Aborted | UploadState::Expired
         ));
-        for job in self.living_jobs_of(tx, upload.id).await? {
-            self.end_job(tx, job, state, failure, std::slice::from_ref(&change))
-                .await?;
-        }
+        let jobs = self.living_jobs_of(tx, upload.id).await?;
+        self.end_jobs(tx, &jobs, state, failure, std::slice::from_ref(&change))
+            .await?;
         self.leave_hint(tx, &Hint::Upload { upload: upload.id }).await
     }
 }

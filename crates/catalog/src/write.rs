@@ -99,7 +99,7 @@ impl Catalog {
             state: UploadState::Complete,
             error: None,
         };
-        for job in self.living_jobs_of(&mut tx, id).await? {
+        for job in self.lock_living_jobs_of(&mut tx, id).await? {
             self.append_events(&mut tx, job, std::slice::from_ref(&change)).await?;
         }
         self.leave_hint(&mut tx, &Hint::Upload { upload: id }).await?;

@@ -6,6 +6,8 @@
 mod attempt;
 mod lease;
 mod scratch;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

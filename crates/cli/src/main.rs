@@ -1,0 +1,69 @@
+//! The `reelway` command: arguments, configuration, and putting a node together.
+
+mod args;
+mod bars;
+mod completions;
+mod config;
+mod doctor;
+mod error;
+mod exit;
+mod ids;
+mod jobs;
+mod json;
+mod migrate;
+mod output;
+mod serve;
+mod serve_args;
+mod table;
+mod upload;
+mod uploads;
+mod waiting;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    args::{Cli, Command},
+    config::ServeConfig,
+    error::CliError,
+    exit::Exit,
+    output::Output,
+};
+
+/// Message buffers of a few hundred KiB are dear with the allocator of glibc, which maps and unmaps each of them.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let out = Output {
+        is_json: command.is_json(),
+    };
+    let end = run(command, out).await.unwrap_or_else(|error| {
+        out.error(&error);
+        error.exit
+    });
+    end.into()
+}
+
+async fn run(command: Command, out: Output) -> Result<Exit, CliError> {
+    match command {
+        Command::Serve(args) => serve::run(ServeConfig::resolve(*args)?).await,
+        Command::Upload(args) => upload::run(&args, out).await,
+        Command::Watch(args) => watch::run(&args, out).await,
+        Command::Jobs { command } => {
+            let endpoints = command.client().endpoints();
+            waiting::for_server(&endpoints.jobs, out, jobs::run(command, out)).await
+        }
+        Command::Uploads { command } => {
+            let endpoints = command.client().endpoints();
+            waiting::for_server(&endpoints.upload, out, uploads::run(command, out)).await
+        }
+        Command::Migrate(args) => migrate::run(args, out).await,
+        Command::Doctor(args) => doctor::run(*args, out).await,
+        Command::Completions { shell } => completions::run(shell, out),
+    }
+}

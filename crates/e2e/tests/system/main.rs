@@ -1,0 +1,15 @@
+//! The system as its users meet it. Each test runs nodes and commands of its own and leaves nothing behind.
+
+mod bad_input;
+mod cli;
+mod durability;
+mod harness;
+mod kills;
+mod memory;
+mod order;
+mod python;
+mod refusals;
+mod steering;
+mod streaming;
+mod watching;
+mod wire;

@@ -1,0 +1,134 @@
+//! The expirer: ends uploads for which nothing came for too long, and frees the bytes of all that came to nothing.
+
+use std::time::Duration;
+
+use reelway_blob::DiskStore;
+use reelway_catalog::Catalog;
+use reelway_domain::{Failure, UploadId};
+use tokio_util::sync::CancellationToken;
+
+use crate::trouble::Trouble;
+
+/// How often uploads are looked at.
+const EXPIRE_EVERY: Duration = Duration::from_secs(5);
+/// Uploads that are handled in one look.
+const BATCH_MAX: usize = 100;
+
+/// Expires and frees until `shutdown`.
+pub async fn run(catalog: Catalog, store: DiskStore, shutdown: CancellationToken) {
+    let mut trouble = Trouble::new("upload expirer");
+    let expirer = async {
+        loop {
+            let pause = trouble.pause(round(&catalog, &store).await, EXPIRE_EVERY);
+            tokio::time::sleep(pause).await;
+        }
+    };
+    shutdown.run_until_cancelled(expirer).await;
+}
+
+async fn round(catalog: &Catalog, store: &DiskStore) -> Result<(), Failure> {
+    while expire(catalog).await? == BATCH_MAX {}
+    while free(catalog, store).await? == BATCH_MAX {}
+    Ok(())
+}
+
+async fn expire(catalog: &Catalog) -> Result<usize, Failure> {
+    let expired = catalog.expire_uploads(BATCH_MAX as i64).await?;
+    metrics::counter!("reelway_uploads_expired_total").increment(expired as u64);
+    Ok(expired)
+}
+
+/// Frees the bytes of ended uploads; gives how many uploads that were. One that can't be freed doesn't keep the others.
+async fn free(catalog: &Catalog, store: &DiskStore) -> Result<usize, Failure> {
+    let ids = catalog.uploads_to_free(BATCH_MAX as i64).await?;
+    let mut result = Ok(ids.len());
+    for id in ids {
+        if let Err(failure) = free_one(catalog, store, id).await {
+            result = Err(failure);
+        }
+    }
+    result
+}
+
+async fn free_one(catalog: &Catalog, store: &DiskStore, id: UploadId) -> Result<(), Failure> {
+    // The bytes go first: a crash in between repeats this instead of leaving them.
+    store.remove_upload(id).await?;
+    catalog.upload_freed(id).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use reelway_domain::{JobState, Reason, Tenant, UploadState};
+
+    use super::*;
+    use crate::testing::{Fixture, new_upload};
+
+    #[tokio::test]
+    async fn an_upload_that_expired_is_freed_and_its_job_fails() {
+        let fixture = Fixture::new().await;
+        let mut new = new_upload();
+        new.expiry = Duration::ZERO;
+        let upload = fixture.create(new).await;
+        let kept = fixture.upload_with_job().await;
+        // The clock of the database counts milliseconds: the upload has expired with the next one.
+        while fixture.upload(upload.id).await.state == UploadState::Receiving {
+            round(&fixture.catalog, &fixture.store).await.unwrap();
+        }
+        assert_eq!(fixture.upload(upload.id).await.state, UploadState::Expired);
+        assert!(!fixture.store.upload_path(upload.id).exists());
+        assert!(fixture.store.upload_path(kept.id).exists());
+        assert!(fixture.catalog.uploads_to_free(1).await.unwrap().is_empty());
+        let job = fixture.catalog.job(&Tenant::single(), upload.job.unwrap()).await;
+        let job = job.unwrap().unwrap();
+        assert_eq!(
+            (job.state, job.error.unwrap().reason),
+            (JobState::Failed, Reason::UploadExpired)
+        );
+    }
+
+    #[tokio::test]
+    async fn an_aborted_upload_is_freed() {
+        let fixture = Fixture::new().await;
+        let upload = fixture.upload_with_job().await;
+        fixture
+            .catalog
+            .abort_upload(&Tenant::single(), upload.id)
+            .await
+            .unwrap();
+        assert!(fixture.store.upload_path(upload.id).exists());
+        round(&fixture.catalog, &fixture.store).await.unwrap();
+        assert!(!fixture.store.upload_path(upload.id).exists());
+        round(&fixture.catalog, &fixture.store).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_cannot_be_freed_is_tried_again_and_keeps_nobody() {
+        let fixture = Fixture::new().await;
+        let (stuck, other) = (fixture.upload_with_job().await, fixture.upload_with_job().await);
+        for upload in [&stuck, &other] {
+            fixture
+                .catalog
+                .abort_upload(&Tenant::single(), upload.id)
+                .await
+                .unwrap();
+        }
+        // A file in the place of the directory: removing fails with ENOTDIR.
+        let path = fixture.store.upload_path(stuck.id);
+        let shard = path.parent().unwrap().to_owned();
+        let away = shard.with_extension("away");
+        std::fs::rename(&shard, &away).unwrap();
+        std::fs::write(&shard, "").unwrap();
+        if other.id.to_string()[34..] != stuck.id.to_string()[34..] {
+            assert!(round(&fixture.catalog, &fixture.store).await.is_err());
+            assert!(
+                !fixture.store.upload_path(other.id).exists(),
+                "the second was freed all the same"
+            );
+        }
+        std::fs::remove_file(&shard).unwrap();
+        std::fs::rename(&away, &shard).unwrap();
+        round(&fixture.catalog, &fixture.store).await.unwrap();
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,21 @@
+//! JobService and the control loops: outbox relay, lease reaper, expirer, sweeper, gauges.
+//!
+//! Each loop is a `run` function that works until its token is cancelled. Any number of servers may run the same loop
+//! over one catalog: what one of them does, the others find done.
+
+mod create;
+pub mod expirer;
+pub mod gauges;
+mod list;
+pub mod reaper;
+pub mod relay;
+mod service;
+pub mod sweeper;
+mod trouble;
+
+pub use service::Jobs;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

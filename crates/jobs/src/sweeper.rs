@@ -1,0 +1,92 @@
+//! The sweeper: removes what crashed processes left in the store and no row of the catalog knows of.
+
+use std::time::{Duration, SystemTime};
+
+use reelway_blob::{DiskStore, Stored};
+use reelway_catalog::Catalog;
+use reelway_domain::Failure;
+use tokio_util::sync::CancellationToken;
+
+use crate::trouble::Trouble;
+
+/// How often the store is looked through.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// What changed since then is left alone: its row may be on its way into the catalog, or its worker still winding down.
+const LEFTOVER_AGE_MIN: Duration = Duration::from_secs(3600);
+
+/// Sweeps at start and every hour until `shutdown`.
+pub async fn run(catalog: Catalog, store: DiskStore, shutdown: CancellationToken) {
+    let mut trouble = Trouble::new("store sweeper");
+    let sweeper = async {
+        loop {
+            let swept = sweep(&catalog, &store, SystemTime::now()).await;
+            let pause = trouble.pause(swept, SWEEP_EVERY);
+            tokio::time::sleep(pause).await;
+        }
+    };
+    shutdown.run_until_cancelled(sweeper).await;
+}
+
+async fn sweep(catalog: &Catalog, store: &DiskStore, now: SystemTime) -> Result<(), Failure> {
+    for id in old(store.list_uploads().await?, now) {
+        if !catalog.knows_upload(id).await? {
+            tracing::info!(upload = %id, "removing bytes of an unknown upload");
+            store.remove_upload(id).await?;
+        }
+    }
+    for id in old(store.list_jobs().await?, now) {
+        if !catalog.knows_job(id).await? {
+            tracing::info!(job = %id, "removing outputs of an unknown job");
+            store.output(id).remove().await?;
+        }
+    }
+    Ok(())
+}
+
+/// What has not changed for long enough. A time in the future is no age.
+fn old<I>(stored: Vec<Stored<I>>, now: SystemTime) -> impl Iterator<Item = I> {
+    stored.into_iter().filter_map(move |entry| {
+        let age = now.duration_since(entry.modified).unwrap_or_default();
+        (age >= LEFTOVER_AGE_MIN).then_some(entry.id)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use reelway_domain::{JobId, UploadId};
+
+    use super::*;
+    use crate::testing::Fixture;
+
+    #[tokio::test]
+    async fn old_leftovers_go_and_all_else_stays() {
+        let fixture = Fixture::new().await;
+        let known = fixture.upload_with_job().await;
+        let (lost_upload, lost_job) = (UploadId::new(), JobId::new());
+        fixture.store.create_upload(lost_upload).await.unwrap();
+        let key = "video/0.m4s".parse().unwrap();
+        for job in [known.job.unwrap(), lost_job] {
+            fixture
+                .store
+                .output(job)
+                .write(&key, Bytes::from_static(b"x"))
+                .await
+                .unwrap();
+        }
+        let (lost_bytes, lost_output) = (
+            fixture.store.upload_path(lost_upload),
+            fixture.store.output(lost_job).path(&key),
+        );
+
+        sweep(&fixture.catalog, &fixture.store, SystemTime::now())
+            .await
+            .unwrap();
+        assert!(lost_bytes.exists() && lost_output.exists(), "too young");
+        let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
+        sweep(&fixture.catalog, &fixture.store, later).await.unwrap();
+        assert!(!lost_bytes.exists() && !lost_output.exists());
+        assert!(fixture.store.upload_path(known.id).exists());
+        assert!(fixture.store.output(known.job.unwrap()).path(&key).exists());
+    }
+}

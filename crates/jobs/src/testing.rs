@@ -1,0 +1,87 @@
+//! A catalog and a store of its own for each test.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use reelway_blob::DiskStore;
+use reelway_bus::{Heard, Hints};
+use reelway_catalog::{Catalog, Commit, Created, NewJob, NewUpload, Opened, Upload};
+use reelway_domain::{Hint, JobId, Tenant, UploadId, limits, preset};
+
+pub(crate) struct Fixture {
+    pub(crate) catalog: Catalog,
+    pub(crate) store: DiskStore,
+    _dir: tempfile::TempDir,
+}
+
+/// An upload of eight bytes with a job.
+pub(crate) fn new_upload() -> NewUpload {
+    NewUpload {
+        id: UploadId::new(),
+        tenant: Tenant::single(),
+        size: Some(8),
+        file_name: "a.mp4".into(),
+        content_type: "video/mp4".into(),
+        metadata: BTreeMap::new(),
+        expected_sha256: None,
+        expiry: limits::UPLOAD_EXPIRY_DEFAULT,
+        job: Some(NewJob {
+            id: JobId::new(),
+            preset: "fast".into(),
+            ladder: preset("fast").unwrap(),
+        }),
+        request: None,
+    }
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("catalog.db").display());
+        let catalog = Catalog::open(&url).await.unwrap();
+        catalog.migrate().await.unwrap();
+        let store = DiskStore::open(dir.path().join("blobs")).unwrap();
+        Self {
+            catalog,
+            store,
+            _dir: dir,
+        }
+    }
+
+    pub(crate) async fn create(&self, new: NewUpload) -> Upload {
+        self.store.create_upload(new.id).await.unwrap();
+        match self.catalog.create_upload(&new).await.unwrap() {
+            Created::New(upload) => upload,
+            Created::Before(_) => panic!("an upload without request id was there before"),
+        }
+    }
+
+    pub(crate) async fn upload_with_job(&self) -> Upload {
+        self.create(new_upload()).await
+    }
+
+    /// The same with all its bytes, so that its tasks can be claimed.
+    pub(crate) async fn complete_upload_with_job(&self) -> Upload {
+        let upload = self.upload_with_job().await;
+        let opened = self.catalog.open_writer(&Tenant::single(), upload.id).await.unwrap();
+        let Opened::Writer(upload) = opened else {
+            panic!("{opened:?}")
+        };
+        let done = self
+            .catalog
+            .complete_upload(upload.id, upload.writer_epoch, 8)
+            .await
+            .unwrap();
+        let Commit::Done(upload) = done else { panic!("{done:?}") };
+        upload
+    }
+
+    pub(crate) async fn upload(&self, id: UploadId) -> Upload {
+        self.catalog.upload(&Tenant::single(), id).await.unwrap().unwrap()
+    }
+}
+
+/// Waits for a hint; others may come before.
+pub(crate) async fn heard(hints: &mut Hints, expected: Hint) {
+    let wait = async { while hints.next().await.unwrap() != Heard::Hint(expected) {} };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap();
+}

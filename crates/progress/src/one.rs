@@ -1,0 +1,216 @@
+//! Watching one upload or one job.
+
+use std::sync::Arc;
+
+use reelway::v1;
+use reelway_catalog::{Catalog, Job, Upload};
+use reelway_domain::{Change, EventSeq, Failure, JobEvent, JobId, JobState, Reason, Tenant, UploadId};
+use reelway_rpc::PlaybackUrls;
+
+use crate::{
+    hub::Hub,
+    model::{Model, Standing},
+    signal::{Key, Subscription},
+    target::Target,
+    token::{self, Position},
+    watch::{Rest, Sources},
+};
+
+/// One upload and its job, or one job and its upload. An upload may have no job.
+#[derive(Debug)]
+pub(crate) struct One {
+    upload: Upload,
+    job: Option<Followed>,
+    /// The upload's end was told in a snapshot. Only of interest without a job.
+    end_told: bool,
+    /// The largest percentage that was told.
+    percent: f64,
+    last_sample: Option<v1::Progress>,
+}
+
+/// The job whose events are told.
+#[derive(Debug)]
+struct Followed {
+    id: JobId,
+    model: Arc<Model>,
+    /// The last event that was told, or that the first snapshot held.
+    seq: EventSeq,
+    /// The job's state as of `seq`, where it is known.
+    state: Option<JobState>,
+}
+
+impl One {
+    /// Finds what is to be watched and where to begin, and subscribes to it.
+    pub(crate) async fn open(
+        sources: &Sources,
+        target: Target,
+        resume: Option<Position>,
+        subscription: &mut Subscription,
+    ) -> Result<Self, Failure> {
+        // Subscribed to before it is looked at.
+        let job = match target {
+            Target::Job(id) => {
+                subscription.add(Key::Job(id));
+                Some(require_job(sources, id).await?)
+            }
+            Target::Upload(id) => match require_upload(sources, id).await?.job {
+                Some(job) => {
+                    subscription.add(Key::Job(job));
+                    sources.catalog.job(&sources.tenant, job).await?
+                }
+                None => None,
+            },
+            Target::Everything => None,
+        };
+        let upload = match (target, &job) {
+            (Target::Upload(id), _) => id,
+            (_, Some(job)) => job.upload,
+            (Target::Job(_) | Target::Everything, None) => {
+                return Err(Failure::new(Reason::Internal, "a watch of one thing names none"));
+            }
+        };
+        subscription.add(Key::Upload(upload));
+        Ok(Self {
+            upload: require_upload(sources, upload).await?,
+            job: job.map(|job| follow(&sources.hub, &job, resume)).transpose()?,
+            end_told: false,
+            percent: resume.map_or(0.0, |position| position.percent),
+            last_sample: None,
+        })
+    }
+
+    /// Where the watch is.
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            seq: self.job.as_ref().map_or(EventSeq(0), |job| job.seq),
+            percent: self.percent,
+        }
+    }
+
+    /// The whole state.
+    pub(crate) async fn snapshot(&mut self, sources: &Sources) -> Result<v1::Progress, Failure> {
+        let job = match &self.job {
+            Some(job) => Some(require_job(sources, job.id).await?),
+            None => None,
+        };
+        self.upload = require_upload(sources, self.upload.id).await?;
+        self.end_told = self.upload.state.is_terminal();
+        let mut progress = self.measured(sources).await?;
+        if let Some(job) = job {
+            progress.job = Some(reelway_view::job(&job, &sources.urls));
+        }
+        progress.upload = Some(reelway_view::upload(&self.upload));
+        Ok(progress)
+    }
+
+    /// A sample, if it tells more than the last one.
+    pub(crate) async fn sample(&mut self, sources: &Sources) -> Result<Option<v1::Progress>, Failure> {
+        let progress = self.measured(sources).await?;
+        let is_news = self.last_sample.as_ref().is_none_or(|last| !is_same(last, &progress));
+        self.last_sample = Some(progress.clone());
+        Ok(is_news.then_some(progress))
+    }
+
+    /// Reads what happened after the last event that was told.
+    pub(crate) async fn events(&self, sources: &Sources, count_max: i64) -> Result<Vec<JobEvent>, Failure> {
+        let Some(job) = &self.job else { return Ok(Vec::new()) };
+        let events = sources.catalog.events_of_job(&sources.tenant, job.id, job.seq, count_max).await?;
+        Ok(events)
+    }
+
+    /// Moves on over an event that is told now. Gives whether it may be the last.
+    pub(crate) fn tell(&mut self, event: &JobEvent) -> bool {
+        let Some(job) = &mut self.job else { return false };
+        job.seq = event.seq;
+        job.model.told(event.seq);
+        if let Change::JobState { state, .. } = &event.change {
+            job.state = Some(*state);
+        }
+        job.state.is_some_and(JobState::is_terminal)
+    }
+
+    /// What comes when every event is told.
+    pub(crate) async fn rest(&mut self, sources: &Sources) -> Result<Rest, Failure> {
+        match &self.job {
+            Some(job) if job.state.is_some_and(JobState::is_terminal) => return Ok(Rest::Ended),
+            // Its events went with it: without this, the watch of a deleted job would wait for ever.
+            Some(job) => drop(require_job(sources, job.id).await?),
+            None => {}
+        }
+        if !self.upload.state.is_terminal() {
+            self.upload = require_upload(sources, self.upload.id).await?;
+        }
+        Ok(match (&self.job, self.upload.state.is_terminal(), self.end_told) {
+            (None, true, true) => Rest::Ended,
+            (None, true, false) => Rest::Snapshot,
+            _ => Rest::Live,
+        })
+    }
+
+    async fn measured(&mut self, sources: &Sources) -> Result<v1::Progress, Failure> {
+        let standing = match &self.job {
+            Some(job) => job.model.standing(&sources.catalog, &sources.tenant, &sources.hub).await?,
+            None => None,
+        };
+        let job = self.job.as_ref().map(|job| job.id);
+        let mut progress = progress(&sources.hub, &self.upload, job, standing);
+        self.percent = self.percent.max(progress.percent);
+        progress.percent = self.percent;
+        Ok(progress)
+    }
+}
+
+/// Decides from which event on a job is told.
+fn follow(hub: &Hub, job: &Job, resume: Option<Position>) -> Result<Followed, Failure> {
+    let seq = resume.map_or(job.event_seq, |position| position.seq);
+    if seq > job.event_seq {
+        // Of another catalog, perhaps one that was restored from a backup.
+        return Err(token::invalid());
+    }
+    let model = hub.model(job.id);
+    model.told(job.event_seq);
+    Ok(Followed {
+        id: job.id,
+        model,
+        seq,
+        state: (seq == job.event_seq).then_some(job.state),
+    })
+}
+
+/// How far an upload and its job are. The job's percentage is as it is, not yet what was told before.
+pub(crate) fn progress(hub: &Hub, upload: &Upload, job: Option<JobId>, standing: Option<Standing>) -> v1::Progress {
+    let sampled = hub.samples().durable_offset(upload.id).unwrap_or(0);
+    let mut progress = v1::Progress {
+        upload_id: upload.id.to_string(),
+        job_id: job.map_or_else(String::new, |id| id.to_string()),
+        durable_offset: sampled.max(upload.durable_offset.0),
+        size_bytes: upload.size,
+        ..Default::default()
+    };
+    if let Some(standing) = standing {
+        progress.percent = standing.percent;
+        progress.speed = standing.speed;
+        progress.renditions = standing.renditions;
+        progress.time_left = standing.time_left.and_then(|left| left.try_into().ok());
+    }
+    progress
+}
+
+/// Whether a sample tells nothing that another didn't. The time left changes by itself and is no news.
+fn is_same(last: &v1::Progress, next: &v1::Progress) -> bool {
+    let ageless = v1::Progress {
+        time_left: last.time_left,
+        ..next.clone()
+    };
+    ageless == *last
+}
+
+async fn require_job(sources: &Sources, id: JobId) -> Result<Job, Failure> {
+    let not_found = || Failure::new(Reason::JobNotFound, "there is no such job").with("jobId", id);
+    sources.catalog.job(&sources.tenant, id).await?.ok_or_else(not_found)
+}
+
+async fn require_upload(sources: &Sources, id: UploadId) -> Result<Upload, Failure> {
+    let not_found = || Failure::new(Reason::UploadNotFound, "there is no such upload").with("uploadId", id);
+    sources.catalog.upload(&sources.tenant, id).await?.ok_or_else(not_found)
+}

@@ -1,0 +1,142 @@
+//! The end of an upload: every byte stored, verified, and never changed again.
+
+use std::sync::Arc;
+
+use reelway::v1::CompleteUploadRequest;
+use reelway_catalog::{Commit, Upload};
+use reelway_domain::{Failure, Offset, Reason, Tenant, UploadId, limits};
+use reelway_rpc::request::{all_valid, parse_id, violation};
+
+use crate::{
+    ended::{DURABLE_OFFSET, Stopped, shutting_down},
+    hash::{RunningHash, hex},
+    meter,
+    open::Access,
+    server::Shared,
+    writer::Writer,
+};
+
+impl Shared {
+    /// Completes an upload at the length that the client names.
+    ///
+    /// # Errors
+    /// `SIZE_MISMATCH` if that is not what is durable, `FILE_CHECKSUM_MISMATCH` if the bytes are others, and those of
+    /// [`Shared::open`].
+    pub(crate) async fn complete(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        request: &CompleteUploadRequest,
+    ) -> Result<Upload, Failure> {
+        let mut violations = Vec::new();
+        let id = parse_id::<UploadId>("upload_id", &request.upload_id, &mut violations);
+        if !(0..=limits::UPLOAD_BYTES_MAX).contains(&request.size_bytes) {
+            let description = format!("must be 0 to {}", limits::UPLOAD_BYTES_MAX);
+            violations.push(violation("size_bytes", description));
+        }
+        all_valid(violations)?;
+        // Without a violation there is an id.
+        let id = id.ok_or_else(|| Failure::new(Reason::Internal, "an id was lost"))?;
+        self.complete_at(tenant, id, Offset(request.size_bytes)).await
+    }
+
+    /// As [`Shared::complete`], with a request that is known to be right.
+    pub(crate) async fn complete_at(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        id: UploadId,
+        size: Offset,
+    ) -> Result<Upload, Failure> {
+        let upload = match self.open(tenant, id).await? {
+            Access::Complete(upload) => upload,
+            Access::Granted(mut writer, seat) => {
+                let completed = tokio::select! {
+                    biased;
+                    () = seat.fenced() => Err(Stopped::Fenced),
+                    completed = writer.complete(size) => completed,
+                };
+                match completed {
+                    Ok(()) => writer.row,
+                    Err(stopped) => self.told(tenant, id, stopped).await?,
+                }
+            }
+        };
+        if upload.size == Some(size.0) {
+            Ok(upload)
+        } else {
+            Err(size_mismatch(&upload, size))
+        }
+    }
+}
+
+impl Writer {
+    /// Completes the upload at `size`, which must be what is written and, if it was known before, what was promised.
+    pub(crate) async fn complete(&mut self, size: Offset) -> Result<(), Stopped> {
+        if size != self.written || self.row.size.is_some_and(|known| known != size.0) {
+            self.settle().await?;
+            return Err(size_mismatch(&self.row, size).into());
+        }
+        self.finish_commit().await?;
+        self.file.finish(size).await?;
+        if let Some(expected) = self.row.expected_sha256 {
+            let actual = self.digest(size).await?;
+            if actual != expected {
+                return Err(self.fail(&expected, &actual).await);
+            }
+        }
+        let (id, epoch) = (self.row.id, self.row.writer_epoch);
+        match self.shared.catalog.complete_upload(id, epoch, size.0).await? {
+            Commit::Superseded => Err(Stopped::Fenced),
+            Commit::Done(row) => {
+                meter::completed().increment(1);
+                tracing::info!(upload.id = %id, size_bytes = size.0, "upload complete");
+                self.advance(row);
+                Ok(())
+            }
+        }
+    }
+
+    /// The digest of the file. Reading a large one takes long, so what is there is recorded first.
+    async fn digest(&mut self, size: Offset) -> Result<[u8; 32], Stopped> {
+        if let Some(hash) = self.hash.take() {
+            return Ok(RunningHash::digest(hash));
+        }
+        self.settle().await?;
+        tokio::select! {
+            biased;
+            // Whoever opens the upload next completes it.
+            () = self.shared.shutdown.cancelled() => Err(shutting_down().into()),
+            digest = self.shared.store.sha256(self.row.id, size) => Ok(digest?),
+        }
+    }
+
+    /// Ends an upload whose bytes are others than were promised, and frees them.
+    async fn fail(&mut self, expected: &[u8; 32], actual: &[u8; 32]) -> Stopped {
+        let message = "the file is not what its SHA-256 says; its bytes were removed; create another upload";
+        let failure = Failure::new(Reason::FileChecksumMismatch, message)
+            .with("uploadId", self.row.id)
+            .with("expectedSha256", hex(expected))
+            .with("actualSha256", hex(actual));
+        let (id, epoch) = (self.row.id, self.row.writer_epoch);
+        match self.shared.catalog.fail_upload(id, epoch, &failure).await {
+            Err(error) => return error.into(),
+            Ok(Commit::Superseded) => return Stopped::Fenced,
+            Ok(Commit::Done(row)) => self.row = row,
+        }
+        meter::failed().increment(1);
+        tracing::info!(upload.id = %id, "upload failed its checksum");
+        self.shared.free(id).await;
+        failure.into()
+    }
+}
+
+/// The file can't end where the client says.
+fn size_mismatch(upload: &Upload, size: Offset) -> Failure {
+    let message = "the upload can't end at this size: it is not what is durable, or not the length that was promised";
+    let failure = Failure::new(Reason::SizeMismatch, message)
+        .with("sizeBytes", size)
+        .with(DURABLE_OFFSET, upload.durable_offset);
+    match upload.size {
+        Some(promised) => failure.with("promisedSizeBytes", promised),
+        None => failure,
+    }
+}

@@ -1,0 +1,29 @@
+//! UploadService: create, write, resume, complete, abort.
+//!
+//! An offset is told to a client only after its bytes are on stable storage and the catalog has recorded it
+//! (invariant 1). Each write stream has an epoch of its own, which the store and the catalog check (invariant 3).
+//!
+//! A message takes this way: `intake` examines it, `writer` stores it and makes it durable, `answers` tells the client.
+//! `session` puts these together, the same for both write RPCs; `service` adapts them to the RPCs.
+
+mod abort;
+mod answers;
+mod caller;
+mod complete;
+mod create;
+mod ended;
+mod hash;
+mod intake;
+mod meter;
+mod open;
+mod read;
+mod registry;
+mod server;
+mod service;
+mod session;
+mod writer;
+
+pub use server::{Settings, UploadServer};
+
+#[cfg(test)]
+mod tests;

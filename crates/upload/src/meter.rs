@@ -1,0 +1,67 @@
+//! The metrics of uploads.
+
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+const BYTES: &str = "reelway_upload_bytes_total";
+const COMMIT_SECONDS: &str = "reelway_upload_chunk_commit_seconds";
+const STREAMS_OPEN: &str = "reelway_uploads_active";
+const RESUMES: &str = "reelway_upload_resumes_total";
+const CONFLICTS: &str = "reelway_upload_offset_conflicts_total";
+const CREATED: &str = "reelway_uploads_created_total";
+const COMPLETED: &str = "reelway_uploads_completed_total";
+const FAILED: &str = "reelway_uploads_failed_total";
+const ABORTED: &str = "reelway_uploads_aborted_total";
+
+/// Says what each metric is.
+pub(crate) fn describe() {
+    describe_counter!(BYTES, "Bytes that became durable.");
+    describe_histogram!(
+        COMMIT_SECONDS,
+        "Seconds from the begin of a sync until its offset was recorded."
+    );
+    describe_gauge!(STREAMS_OPEN, "Writers that are open now.");
+    describe_counter!(RESUMES, "Writers that went on from an offset above zero.");
+    describe_counter!(CONFLICTS, "Chunks that began after the offset that was due.");
+    describe_counter!(CREATED, "Uploads that were created.");
+    describe_counter!(COMPLETED, "Uploads that were completed.");
+    describe_counter!(FAILED, "Uploads whose bytes were not what was promised.");
+    describe_counter!(ABORTED, "Uploads that their clients gave up.");
+}
+
+pub(crate) fn bytes() -> Counter {
+    counter!(BYTES)
+}
+
+pub(crate) fn commit_seconds() -> Histogram {
+    histogram!(COMMIT_SECONDS)
+}
+
+pub(crate) fn streams_open() -> Gauge {
+    gauge!(STREAMS_OPEN)
+}
+
+pub(crate) fn resumes() -> Counter {
+    counter!(RESUMES)
+}
+
+pub(crate) fn conflicts() -> Counter {
+    counter!(CONFLICTS)
+}
+
+pub(crate) fn created() -> Counter {
+    counter!(CREATED)
+}
+
+pub(crate) fn completed() -> Counter {
+    counter!(COMPLETED)
+}
+
+pub(crate) fn failed() -> Counter {
+    counter!(FAILED)
+}
+
+pub(crate) fn aborted() -> Counter {
+    counter!(ABORTED)
+}

@@ -1,0 +1,66 @@
+//! Becoming the only writer of an upload: in the catalog, in this process, and in the store, in this order.
+
+use std::sync::Arc;
+
+use reelway_blob::{BlobError, StagedFile};
+use reelway_catalog::{Opened, Upload};
+use reelway_domain::{Failure, Tenant, UploadId, UploadState};
+
+use crate::{
+    ended::{Stopped, not_found, outcome},
+    meter,
+    registry::Seat,
+    server::Shared,
+    writer::Writer,
+};
+
+/// What came of opening an upload for writing.
+pub(crate) enum Access {
+    /// The caller is the writer, until the seat is fenced.
+    Granted(Writer, Seat),
+    /// Nothing is left to write.
+    Complete(Upload),
+}
+
+impl Shared {
+    /// Takes the upload over from whoever wrote it.
+    ///
+    /// # Errors
+    /// Why it can't be written: `UPLOAD_NOT_FOUND`, `UPLOAD_ABORTED`, `UPLOAD_EXPIRED`, `UPLOAD_FAILED`,
+    /// `WRITER_SUPERSEDED` if yet another writer was faster, or what the catalog or the store say.
+    pub(crate) async fn open(self: &Arc<Self>, tenant: &Tenant, id: UploadId) -> Result<Access, Failure> {
+        let row = match self.catalog.open_writer(tenant, id).await? {
+            Opened::Unknown => return Err(not_found(id)),
+            Opened::Ended(upload) => return outcome(upload).map(Access::Complete),
+            Opened::Writer(row) => row,
+        };
+        match self.enter(&row).await {
+            Ok((file, seat)) => {
+                if row.durable_offset.0 > 0 {
+                    meter::resumes().increment(1);
+                }
+                Ok(Access::Granted(Writer::new(Arc::clone(self), row, file), seat))
+            }
+            Err(stopped) => self.told(tenant, id, stopped).await.map(Access::Complete),
+        }
+    }
+
+    async fn enter(&self, row: &Upload) -> Result<(StagedFile, Seat), Stopped> {
+        let seat = self.registry.enter(row.id, row.writer_epoch).ok_or(Stopped::Fenced)?;
+        let opened = self.store.open_writer(row.id, row.writer_epoch).await;
+        // The store remembers only writers that are there: one that came after us and has gone is known to the catalog
+        // alone. An upload that was aborted meanwhile has no file either.
+        let now = self
+            .catalog
+            .upload(&row.tenant, row.id)
+            .await?
+            .ok_or_else(|| not_found(row.id))?;
+        if now.writer_epoch != row.writer_epoch || now.state != UploadState::Receiving {
+            return Err(Stopped::Fenced);
+        }
+        if let Err(error @ BlobError::NotFound { .. }) = &opened {
+            tracing::error!(upload.id = %row.id, %error, "the bytes of an upload are gone");
+        }
+        Ok((opened?, seat))
+    }
+}

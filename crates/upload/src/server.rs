@@ -1,0 +1,117 @@
+//! The server of UploadService: what it works on, and how it ends.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use reelway::v1::upload_service_server::UploadServiceServer;
+use reelway_blob::DiskStore;
+use reelway_bus::Bus;
+use reelway_catalog::Catalog;
+use reelway_domain::{Failure, Reason, limits};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{meter, registry::Registry};
+
+/// What can be configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long an unfinished upload is kept after its last byte.
+    pub expiry: Duration,
+    /// How long a write stream may be silent before it is ended; what came is kept.
+    pub idle_max: Duration,
+}
+
+/// UploadService over a catalog, a store and a bus. Clones are the same server.
+#[derive(Debug, Clone)]
+pub struct UploadServer {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all calls work on.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) catalog: Catalog,
+    pub(crate) store: DiskStore,
+    pub(crate) bus: Bus,
+    pub(crate) settings: Settings,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) registry: Registry,
+    calls: TaskTracker,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            expiry: limits::UPLOAD_EXPIRY_DEFAULT,
+            idle_max: limits::STREAM_IDLE_MAX,
+        }
+    }
+}
+
+impl UploadServer {
+    /// A server whose write streams end when `shutdown` is cancelled: what came is made durable, and clients hear
+    /// `SHUTTING_DOWN`.
+    #[must_use]
+    pub fn new(catalog: Catalog, store: DiskStore, bus: Bus, settings: Settings, shutdown: CancellationToken) -> Self {
+        meter::describe();
+        let shared = Shared {
+            catalog,
+            store,
+            bus,
+            settings,
+            shutdown,
+            registry: Registry::default(),
+            calls: TaskTracker::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The gRPC service, with the limit on its messages set.
+    #[must_use]
+    pub fn into_service(self) -> UploadServiceServer<Self> {
+        UploadServiceServer::new(self).max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+    }
+
+    /// Waits until no call changes anything any more. Call it after the shutdown token was cancelled and the transport
+    /// has ended, and before the catalog is closed.
+    pub async fn drained(&self) {
+        self.shared.calls.close();
+        self.shared.calls.wait().await;
+    }
+
+    /// Runs a call to its end even if its client goes away: a cut connection drops the handler, and what has arrived
+    /// would be lost with it.
+    pub(crate) async fn detached<T, E>(&self, call: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Lost> + Send + 'static,
+    {
+        let task = self.shared.calls.spawn(call);
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "call did not end");
+            Err(Lost.into())
+        })
+    }
+
+    /// Runs the rest of a call whose answers go through a channel.
+    pub(crate) fn detach(&self, call: impl Future<Output = ()> + Send + 'static) {
+        self.shared.calls.spawn(call);
+    }
+}
+
+/// A call that panicked, or that the runtime dropped while it went down.
+#[derive(Debug)]
+pub(crate) struct Lost;
+
+impl From<Lost> for Failure {
+    fn from(_: Lost) -> Self {
+        Failure::new(Reason::Internal, "the call did not end")
+    }
+}
+
+impl From<Lost> for tonic::Status {
+    fn from(lost: Lost) -> Self {
+        reelway_rpc::to_status(&lost.into())
+    }
+}

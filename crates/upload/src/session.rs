@@ -1,0 +1,210 @@
+//! One write stream, from its first message to its end. Both write RPCs are this.
+
+use std::{sync::Arc, time::Duration};
+
+use reelway::v1::UploadChunk;
+use reelway_catalog::Upload;
+use reelway_domain::{Failure, Reason, Tenant, UploadId};
+use reelway_rpc::{
+    request::{require_id, violation},
+    to_status,
+};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Code, Status};
+
+use crate::{
+    answers::Answers,
+    ended::{DURABLE_OFFSET, Stopped, shutting_down},
+    intake::{Intake, Piece, Then, too_large},
+    open::Access,
+    server::Shared,
+    writer::Writer,
+};
+
+/// Pieces that wait while another is being written.
+const PIECES_WAITING_MAX: usize = 1;
+/// How long a client that is answered only at the end may go on sending what is not needed any more.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// One write stream.
+pub(crate) struct Session<S> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) tenant: Tenant,
+    /// The client's messages. A message without a chunk is `None`.
+    pub(crate) chunks: S,
+    pub(crate) answers: Answers,
+}
+
+/// Why no more is taken from a client, other than that it has ended its side.
+enum Cut {
+    /// It hears of a failure.
+    Refused(Failure),
+    /// Its connection broke, or what it sent is not a message.
+    Broken(Status),
+}
+
+impl From<Failure> for Cut {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+impl<S> Session<S>
+where
+    S: Stream<Item = Result<Option<UploadChunk>, Status>> + Unpin,
+{
+    /// Runs the stream to its end. What arrived is durable then, whatever the end is.
+    pub(crate) async fn run(mut self) -> Result<Upload, Status> {
+        match self.write().await {
+            Ok(upload) => {
+                self.drain().await;
+                Ok(upload)
+            }
+            Err(Cut::Refused(failure)) => Err(to_status(&failure)),
+            Err(Cut::Broken(status)) => Err(status),
+        }
+    }
+
+    async fn write(&mut self) -> Result<Upload, Cut> {
+        let Self {
+            shared,
+            tenant,
+            chunks,
+            answers,
+        } = self;
+        // Without any message there is no upload id either.
+        let first = next(chunks, shared).await?.unwrap_or_default();
+        let id = require_id::<UploadId>("chunk.upload_id", &first.upload_id)?;
+        let (mut writer, seat) = match shared.open(tenant, id).await? {
+            Access::Complete(upload) => return Ok(upload),
+            Access::Granted(writer, seat) => (writer, seat),
+        };
+        answers.begin(&writer.row);
+        let (cut, written) = tokio::select! {
+            biased;
+            // The store keeps a write that is under way here apart from those of the successor.
+            () = seat.fenced() => (Ok(()), Err(Stopped::Fenced)),
+            both = pump(&mut writer, first, chunks, answers) => both,
+        };
+        let upload = match written {
+            Ok(()) => writer.row.clone(),
+            Err(stopped) => shared.told(tenant, id, stopped).await.map_err(|f| placed(f, &writer))?,
+        };
+        match cut {
+            Ok(()) => Ok(upload),
+            Err(Cut::Refused(failure)) => Err(placed(failure, &writer).into()),
+            Err(broken) => Err(broken),
+        }
+    }
+
+    /// Reads out what a client still sends for an upload that is done: many clients don't look for an answer before
+    /// they have sent everything, and some take an early one for a broken call.
+    async fn drain(&mut self) {
+        if matches!(self.answers, Answers::AtEnd) {
+            let rest = async { while let Some(Ok(_)) = self.chunks.next().await {} };
+            // A client that sends on and on is answered all the same.
+            let _ = timeout(DRAIN_MAX, rest).await;
+        }
+    }
+}
+
+/// Takes chunks in and writes them, both at once.
+async fn pump<S>(
+    writer: &mut Writer,
+    first: UploadChunk,
+    chunks: &mut S,
+    answers: &Answers,
+) -> (Result<(), Cut>, Result<(), Stopped>)
+where
+    S: Stream<Item = Result<Option<UploadChunk>, Status>> + Unpin,
+{
+    let (pieces, arriving) = mpsc::channel(PIECES_WAITING_MAX);
+    let intake = Intake::new(writer.row.id, writer.row.size, writer.row.durable_offset);
+    let shared = Arc::clone(&writer.shared);
+    tokio::join!(
+        feed(intake, first, chunks, pieces, &shared),
+        writer.run(arriving, answers)
+    )
+}
+
+/// Hands on what arrives until the client or the file ends, or the writer stops.
+async fn feed<S>(
+    mut intake: Intake,
+    first: UploadChunk,
+    chunks: &mut S,
+    pieces: mpsc::Sender<Piece>,
+    shared: &Shared,
+) -> Result<(), Cut>
+where
+    S: Stream<Item = Result<Option<UploadChunk>, Status>> + Unpin,
+{
+    let mut first = Some(first);
+    loop {
+        // Room first: what has no place yet stays in the connection, and its window tells the client to wait.
+        let Ok(room) = pieces.reserve().await else {
+            return Ok(());
+        };
+        if let Some(piece) = intake.whole() {
+            // A crash came between the last byte and the completion.
+            room.send(piece);
+            return Ok(());
+        }
+        let chunk = match first.take() {
+            Some(chunk) => chunk,
+            None => tokio::select! {
+                biased;
+                () = pieces.closed() => return Ok(()),
+                next = next(chunks, shared) => match next? {
+                    Some(chunk) => chunk,
+                    None => return Ok(()),
+                },
+            },
+        };
+        if let Some(piece) = intake.accept(chunk)? {
+            let is_last = matches!(piece.then, Then::Finish(_));
+            room.send(piece);
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The next chunk; `None` when the client has ended its side.
+async fn next<S>(chunks: &mut S, shared: &Shared) -> Result<Option<UploadChunk>, Cut>
+where
+    S: Stream<Item = Result<Option<UploadChunk>, Status>> + Unpin,
+{
+    let arrived = tokio::select! {
+        biased;
+        () = shared.shutdown.cancelled() => return Err(shutting_down().into()),
+        arrived = timeout(shared.settings.idle_max, chunks.next()) => arrived,
+    };
+    match arrived {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(Some(chunk)))) => Ok(Some(chunk)),
+        Ok(Some(Ok(None))) => Err(Failure::invalid(vec![violation("chunk", "must be set")]).into()),
+        // The transport says so of a message over the limit, before it reads it.
+        Ok(Some(Err(status))) if status.code() == Code::OutOfRange => Err(too_large().into()),
+        Ok(Some(Err(status))) => Err(Cut::Broken(status)),
+        Err(_) => {
+            let message = "nothing arrived for too long; what came is kept";
+            Err(Failure::new(Reason::StreamIdle, message).into())
+        }
+    }
+}
+
+/// A failure with where the client can go on. Only what is durable is told.
+fn placed(failure: Failure, writer: &Writer) -> Failure {
+    let durable = writer.row.durable_offset;
+    let failure = match failure.reason {
+        Reason::OffsetMismatch => failure.with("expectedOffset", durable),
+        _ => failure,
+    };
+    if failure.metadata.contains_key(DURABLE_OFFSET) {
+        failure
+    } else {
+        failure.with(DURABLE_OFFSET, durable)
+    }
+}

@@ -1,0 +1,10 @@
+//! A real server on a real port, over a real database and disk, and a real client.
+
+mod complete;
+mod create;
+mod cut;
+mod full;
+mod harness;
+mod refuse;
+mod stream;
+mod takeover;

@@ -1,0 +1,255 @@
+//! The node under test, and what its clients say.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use reelway::v1::{self, UploadChunk, upload_service_client::UploadServiceClient};
+use reelway_blob::DiskStore;
+use reelway_bus::Bus;
+use reelway_catalog::Catalog;
+use reelway_domain::{Failure, Reason};
+use reelway_rpc::{GrpcServer, from_status};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming, transport::Channel};
+
+use crate::{Settings, UploadServer};
+
+/// Longer than anything takes here, unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const MIB: usize = 1 << 20;
+
+/// A server, what it works on, and a client.
+pub(crate) struct Node {
+    pub(crate) catalog: Catalog,
+    pub(crate) store: DiskStore,
+    pub(crate) bus: Bus,
+    pub(crate) client: UploadServiceClient<Channel>,
+    pub(crate) server: UploadServer,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) address: String,
+    _data: TempDir,
+}
+
+impl Node {
+    pub(crate) async fn start() -> Self {
+        Self::with(Settings::default(), None).await
+    }
+
+    /// With the bytes below another directory than the database.
+    pub(crate) async fn with(settings: Settings, bytes: Option<&Path>) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", data.path().join("catalog.db").display());
+        let catalog = Catalog::open(&url).await.unwrap();
+        catalog.migrate().await.unwrap();
+        let store = DiskStore::open(bytes.unwrap_or(&data.path().join("blobs"))).unwrap();
+        let (bus, shutdown) = (Bus::default(), CancellationToken::new());
+        let server = UploadServer::new(catalog.clone(), store.clone(), bus.clone(), settings, shutdown.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let grpc = GrpcServer::new(listener).add_service(server.clone().into_service());
+        tokio::spawn(grpc.serve(shutdown.clone().cancelled_owned(), PATIENCE));
+        Self {
+            client: connect(&address).await,
+            catalog,
+            store,
+            bus,
+            server,
+            shutdown,
+            address,
+            _data: data,
+        }
+    }
+
+    pub(crate) async fn create(&self, size: Option<usize>) -> v1::Upload {
+        self.create_with(v1::CreateUploadRequest {
+            size_bytes: size.map(|size| i64::try_from(size).unwrap()),
+            ..Default::default()
+        })
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn create_with(&self, request: v1::CreateUploadRequest) -> Result<v1::Upload, Failure> {
+        let answer = self.client.clone().create_upload(request).await.map_err(failure)?;
+        Ok(answer.into_inner().upload.unwrap())
+    }
+
+    pub(crate) async fn get(&self, id: &str) -> v1::Upload {
+        let upload_id = id.to_owned();
+        let answer = self.client.clone().get_upload(v1::GetUploadRequest { upload_id }).await;
+        answer.unwrap().into_inner().upload.unwrap()
+    }
+
+    /// WriteUpload with all these chunks.
+    pub(crate) async fn write(&self, chunks: Vec<UploadChunk>) -> Result<v1::Upload, Failure> {
+        let messages = chunks
+            .into_iter()
+            .map(|chunk| v1::WriteUploadRequest { chunk: Some(chunk) });
+        let answer = self.client.clone().write_upload(tokio_stream::iter(messages)).await;
+        let answer = answer.map_err(failure)?.into_inner();
+        let upload = answer.upload.unwrap();
+        assert_eq!(answer.durable_offset, upload.durable_offset);
+        Ok(upload)
+    }
+
+    pub(crate) async fn complete(&self, id: &str, size_bytes: i64) -> Result<v1::Upload, Failure> {
+        let upload_id = id.to_owned();
+        let request = v1::CompleteUploadRequest { upload_id, size_bytes };
+        let answer = self.client.clone().complete_upload(request).await.map_err(failure)?;
+        Ok(answer.into_inner().upload.unwrap())
+    }
+
+    pub(crate) async fn abort(&self, id: &str) -> Result<v1::Upload, Failure> {
+        let upload_id = id.to_owned();
+        let answer = self
+            .client
+            .clone()
+            .abort_upload(v1::AbortUploadRequest { upload_id })
+            .await;
+        Ok(answer.map_err(failure)?.into_inner().upload.unwrap())
+    }
+
+    pub(crate) fn path(&self, id: &str) -> PathBuf {
+        self.store.upload_path(id.parse().unwrap())
+    }
+
+    pub(crate) fn stored(&self, id: &str) -> Vec<u8> {
+        std::fs::read(self.path(id)).unwrap()
+    }
+}
+
+/// One StreamUpload call as its client sees it.
+pub(crate) struct Stream {
+    messages: Option<mpsc::Sender<v1::StreamUploadRequest>>,
+    answers: Streaming<v1::StreamUploadResponse>,
+}
+
+impl Stream {
+    /// Begins with this chunk and reads the first answer.
+    pub(crate) async fn open(node: &Node, first: UploadChunk) -> (Self, v1::Upload) {
+        let (messages, receiver) = mpsc::channel(8);
+        let answers = node.client.clone().stream_upload(ReceiverStream::new(receiver)).await;
+        let answers = answers.unwrap().into_inner();
+        let mut stream = Self {
+            messages: Some(messages),
+            answers,
+        };
+        stream.send(first).await;
+        let begin = stream.answer().await.unwrap().unwrap();
+        (stream, begin.upload.expect("the first answer has the upload"))
+    }
+
+    pub(crate) async fn send(&self, chunk: UploadChunk) {
+        let message = v1::StreamUploadRequest { chunk: Some(chunk) };
+        // A stream that the server has ended takes nothing any more; what it said is in the answers.
+        let _ = self.messages.as_ref().unwrap().send(message).await;
+    }
+
+    /// Another handle of the client's side, which stays open until both are closed.
+    pub(crate) fn sender(&self) -> mpsc::Sender<v1::StreamUploadRequest> {
+        self.messages.clone().unwrap()
+    }
+
+    /// Ends the client's side.
+    pub(crate) fn close(&mut self) {
+        self.messages = None;
+    }
+
+    pub(crate) async fn answer(&mut self) -> Option<Result<v1::StreamUploadResponse, Failure>> {
+        let answer = patient(self.answers.next()).await;
+        answer.map(|answer| answer.map_err(failure))
+    }
+
+    /// The last answer with the upload, or the failure, after all answers that are still to come.
+    pub(crate) async fn end(&mut self) -> Result<v1::Upload, Failure> {
+        let mut last = None;
+        while let Some(answer) = self.answer().await {
+            last = Some(answer?);
+        }
+        Ok(last
+            .and_then(|answer| answer.upload)
+            .expect("the last answer has the upload"))
+    }
+}
+
+pub(crate) async fn connect(address: &str) -> UploadServiceClient<Channel> {
+    let endpoint = Channel::from_shared(address.to_owned()).unwrap();
+    UploadServiceClient::new(endpoint.connect().await.unwrap())
+}
+
+/// A chunk of the upload.
+pub(crate) fn chunk(upload: &v1::Upload, offset: usize, data: impl Into<Bytes>) -> UploadChunk {
+    UploadChunk {
+        upload_id: upload.id.clone(),
+        offset: i64::try_from(offset).unwrap(),
+        data: data.into(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn flush(chunk: UploadChunk) -> UploadChunk {
+    UploadChunk { flush: true, ..chunk }
+}
+
+pub(crate) fn finish(chunk: UploadChunk) -> UploadChunk {
+    UploadChunk { finish: true, ..chunk }
+}
+
+/// Bytes that differ everywhere.
+pub(crate) fn content(length: usize) -> Bytes {
+    (0..length.div_ceil(4))
+        .flat_map(|i| u32::try_from(i).unwrap().wrapping_mul(2_654_435_761).to_le_bytes())
+        .take(length)
+        .collect::<Vec<u8>>()
+        .into()
+}
+
+/// All of `content` from `begin` on, in chunks of this size.
+pub(crate) fn chunks(upload: &v1::Upload, content: &Bytes, begin: usize, chunk_bytes: usize) -> Vec<UploadChunk> {
+    let offsets = (begin..content.len()).step_by(chunk_bytes);
+    offsets
+        .map(|at| chunk(upload, at, content.slice(at..content.len().min(at + chunk_bytes))))
+        .collect()
+}
+
+pub(crate) fn failure(status: Status) -> Failure {
+    from_status(&status).unwrap_or_else(|| panic!("not one of ours: {status:?}"))
+}
+
+/// The failure's offsets, as the client goes on from them.
+pub(crate) fn durable(failure: &Failure) -> usize {
+    failure.metadata["durableOffset"].parse().unwrap()
+}
+
+/// Checks the reason and gives the failure.
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Failure>, reason: Reason) -> Failure {
+    let failure = result.unwrap_err();
+    assert_eq!(failure.reason, reason, "{failure}");
+    failure
+}
+
+pub(crate) async fn patient<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it hangs")
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    patient(async {
+        let mut look = tokio::time::interval(Duration::from_millis(5));
+        while !is_so().await {
+            look.tick().await;
+        }
+    })
+    .await;
+}
+
+/// Spawned, so that it goes on while the test does something else.
+pub(crate) fn beside<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(future)
+}

@@ -1,0 +1,142 @@
+//! What both write RPCs do with bytes that are as they should be.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+
+use reelway::v1::UploadState;
+use reelway_domain::{Sample, limits};
+
+use super::harness::*;
+
+/// Invariant 1, as far as a living process shows it; that the sync comes first is seen with strace.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acked_is_durable() {
+    let node = Node::start().await;
+    let content = content(40 * MIB + 77);
+    let upload = node.create(Some(content.len())).await;
+    let (mut stream, begin) = Stream::open(&node, chunk(&upload, 0, content.slice(..1))).await;
+    assert_eq!(begin.durable_offset, 0);
+    let messages = chunks(&upload, &content, 1, MIB);
+    let sender = stream.sender();
+    let sending = beside(async move {
+        for message in messages {
+            let _ = sender
+                .send(reelway::v1::StreamUploadRequest { chunk: Some(message) })
+                .await;
+        }
+    });
+    stream.close();
+    let (mut acked, mut answers, mut last) = (0, 0, None);
+    while let Some(answer) = stream.answer().await {
+        let answer = answer.unwrap();
+        assert!(answer.durable_offset >= acked, "offsets_never_go_back");
+        let (from, to) = (acked.unsigned_abs(), answer.durable_offset.unsigned_abs());
+        assert!(
+            node.get(&upload.id).await.durable_offset >= answer.durable_offset,
+            "it is recorded"
+        );
+        let mut there = vec![0; usize::try_from(to - from).unwrap()];
+        File::open(node.path(&upload.id))
+            .unwrap()
+            .read_exact_at(&mut there, from)
+            .unwrap();
+        assert!(there == content[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()]);
+        (acked, answers, last) = (answer.durable_offset, answers + 1, answer.upload);
+    }
+    sending.await.unwrap();
+    assert!(answers >= 3, "along the way, not only at the end: {answers}");
+    let last = last.expect("the last answer has the upload");
+    assert_eq!(
+        (last.state(), usize::try_from(acked)),
+        (UploadState::Complete, Ok(content.len()))
+    );
+    assert!(node.stored(&upload.id) == content);
+}
+
+#[tokio::test]
+async fn write_upload_answers_at_the_end() {
+    let node = Node::start().await;
+    let content = content(3 * MIB);
+    let upload = node.create(Some(content.len())).await;
+    let half = node
+        .write(chunks(&upload, &content.slice(..MIB), 0, MIB / 4))
+        .await
+        .unwrap();
+    assert_eq!(
+        (half.state(), half.durable_offset),
+        (UploadState::Receiving, MIB as i64)
+    );
+    let whole = node.write(chunks(&upload, &content, MIB, MIB)).await.unwrap();
+    assert_eq!(whole.state(), UploadState::Complete, "also without finish");
+    assert!(node.stored(&upload.id) == content);
+}
+
+#[tokio::test]
+async fn each_flush_has_an_answer() {
+    let node = Node::start().await;
+    let upload = node.create(None).await;
+    let (mut stream, _) = Stream::open(&node, flush(chunk(&upload, 0, "abc"))).await;
+    assert_eq!(stream.answer().await.unwrap().unwrap().durable_offset, 3);
+    stream.send(chunk(&upload, 3, "d")).await;
+    stream.send(flush(chunk(&upload, 4, ""))).await;
+    assert_eq!(stream.answer().await.unwrap().unwrap().durable_offset, 4);
+    stream.send(flush(chunk(&upload, 4, ""))).await;
+    assert_eq!(
+        stream.answer().await.unwrap().unwrap().durable_offset,
+        4,
+        "nothing new, but asked for"
+    );
+    assert_eq!(node.get(&upload.id).await.durable_offset, 4);
+    stream.close();
+    assert_eq!(stream.end().await.unwrap().state(), UploadState::Receiving);
+}
+
+#[tokio::test]
+async fn bytes_that_are_there_are_skipped() {
+    let node = Node::start().await;
+    let content = content(1000);
+    let upload = node.create(Some(content.len())).await;
+    node.write(vec![chunk(&upload, 0, content.slice(..600))]).await.unwrap();
+    // The first 600 bytes are others now: what was acknowledged must not change.
+    let mut changed = content.to_vec();
+    changed[..600].fill(0);
+    let again = [(0, 100), (100, 900), (900, 1000)].map(|(from, to)| chunk(&upload, from, changed[from..to].to_vec()));
+    let whole = node.write(again.into()).await.unwrap();
+    assert_eq!(whole.state(), UploadState::Complete);
+    assert!(node.stored(&upload.id) == content);
+}
+
+#[tokio::test]
+async fn a_slow_stream_is_made_durable_without_being_asked() {
+    let node = Node::start().await;
+    let upload = node.create(None).await;
+    let mut samples = node.bus.samples();
+    let (mut stream, _) = Stream::open(&node, chunk(&upload, 0, "abc")).await;
+    assert_eq!(stream.answer().await.unwrap().unwrap().durable_offset, 3);
+    let Some(Sample::Upload {
+        upload: about,
+        durable_offset,
+    }) = patient(samples.next()).await
+    else {
+        panic!("no sample")
+    };
+    assert_eq!((about.to_string(), durable_offset), (upload.id, 3));
+}
+
+#[tokio::test]
+async fn writing_a_complete_upload_is_fine() {
+    let node = Node::start().await;
+    let content = content(5 * MIB);
+    let upload = node.create(Some(content.len())).await;
+    let complete = node.write(chunks(&upload, &content, 0, MIB)).await.unwrap();
+    // More than the windows hold, so the server has to read it out.
+    let again = (0..20)
+        .map(|_| chunk(&upload, 0, content.slice(..limits::CHUNK_BYTES_MAX)))
+        .collect();
+    assert_eq!(node.write(again).await.unwrap(), complete);
+    assert_eq!(node.complete(&upload.id, content.len() as i64).await.unwrap(), complete);
+    let (mut stream, begin) = Stream::open(&node, chunk(&upload, 0, "abc")).await;
+    assert_eq!(begin, complete);
+    assert!(stream.answer().await.is_none(), "the stream ends with OK");
+    assert!(node.stored(&upload.id) == content);
+}

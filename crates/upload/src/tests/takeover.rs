@@ -1,0 +1,99 @@
+//! One writer: who comes later wins, at once.
+
+use std::time::{Duration, Instant};
+
+use reelway::v1::UploadState;
+use reelway_domain::Reason;
+
+use super::harness::*;
+
+/// How soon a stream hears that it was taken over.
+const SOON: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn an_idle_stream_is_taken_over_at_once() {
+    let node = Node::start().await;
+    let upload = node.create(Some(6)).await;
+    let (mut old, _) = Stream::open(&node, flush(chunk(&upload, 0, "abc"))).await;
+    assert_eq!(old.answer().await.unwrap().unwrap().durable_offset, 3);
+    let begin = Instant::now();
+    let (mut new, begun) = Stream::open(&node, chunk(&upload, 3, "d")).await;
+    assert_eq!(begun.durable_offset, 3);
+    let failure = refused(old.end().await, Reason::WriterSuperseded);
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    assert_eq!(durable(&failure), 3);
+    new.send(chunk(&upload, 4, "ef")).await;
+    assert_eq!(new.end().await.unwrap().state(), UploadState::Complete);
+    assert_eq!(node.stored(&upload.id), b"abcdef");
+}
+
+/// Invariants 2 and 3: many writers at once, each from where the upload is durable, each with its own bytes. Whatever the
+/// order, what was acknowledged to one of them stays as that one wrote it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_writer() {
+    const WRITERS: u8 = 8;
+    const CHUNK_BYTES: usize = 64 << 10;
+    let node = Node::start().await;
+    let upload = node.create(None).await;
+    let write = async |letter: u8| {
+        let mut acked = Vec::new();
+        for _ in 0..6 {
+            let (mut stream, begin) = Stream::open(&node, chunk(&upload, 0, "")).await;
+            let mut durable = usize::try_from(begin.durable_offset).unwrap();
+            // Several streams of chunks without waiting, then an acknowledgement.
+            for i in 0..4 {
+                stream
+                    .send(chunk(&upload, durable + i * CHUNK_BYTES, vec![letter; CHUNK_BYTES]))
+                    .await;
+            }
+            stream.send(flush(chunk(&upload, durable + 4 * CHUNK_BYTES, ""))).await;
+            while let Some(Ok(answer)) = stream.answer().await {
+                let to = usize::try_from(answer.durable_offset).unwrap();
+                assert!(to >= durable, "offsets_never_go_back");
+                acked.push((letter, durable..to));
+                if to == usize::try_from(begin.durable_offset).unwrap() + 4 * CHUNK_BYTES {
+                    break;
+                }
+                durable = to;
+            }
+        }
+        acked
+    };
+    let writers = (0..WRITERS).map(|i| write(b'a' + i));
+    let acked: Vec<_> = futures_util::future::join_all(writers).await.concat();
+    let stored = node.stored(&upload.id);
+    let durable = usize::try_from(node.get(&upload.id).await.durable_offset).unwrap();
+    assert!(durable > 0 && durable <= stored.len());
+    for (letter, range) in acked {
+        assert!(range.end <= durable);
+        assert!(
+            stored[range.clone()].iter().all(|byte| *byte == letter),
+            "{letter} {range:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_abort_ends_an_idle_stream() {
+    let node = Node::start().await;
+    let upload = node.create(None).await;
+    let (mut stream, _) = Stream::open(&node, flush(chunk(&upload, 0, "abc"))).await;
+    stream.answer().await.unwrap().unwrap();
+    let begin = Instant::now();
+    node.abort(&upload.id).await.unwrap();
+    refused(stream.end().await, Reason::UploadAborted);
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn complete_upload_takes_an_idle_stream_over() {
+    let node = Node::start().await;
+    let upload = node.create(None).await;
+    let (mut stream, _) = Stream::open(&node, flush(chunk(&upload, 0, "abc"))).await;
+    stream.answer().await.unwrap().unwrap();
+    let complete = node.complete(&upload.id, 3).await.unwrap();
+    match stream.end().await {
+        Ok(upload) => assert_eq!(upload, complete),
+        Err(failure) => assert_eq!(failure.reason, Reason::WriterSuperseded),
+    }
+}

@@ -1,0 +1,184 @@
+//! Stores what arrives and makes it durable while more arrives.
+//!
+//! At most one piece is being written and one sync is under way. A sync begins when enough has been written since the
+//! last one, so the interval between commits adapts to the disk.
+
+use std::{sync::Arc, time::Duration};
+
+use reelway_blob::{BlobError, StagedFile};
+use reelway_catalog::{Commit, Upload};
+use reelway_domain::{Offset, Sample, limits};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use crate::{
+    answers::Answers,
+    ended::Stopped,
+    hash::RunningHash,
+    intake::{Piece, Then},
+    meter,
+    server::Shared,
+};
+
+/// A slow stream is made durable at least this often, so that little is lost when its writer is taken over.
+const COMMIT_EVERY: Duration = Duration::from_secs(2);
+/// The shortest time between two samples.
+const SAMPLE_EVERY: Duration = Duration::from_millis(1000 / limits::SAMPLES_PER_SECOND_MAX as u64);
+
+/// The one writer of an upload.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
+    /// As of the last commit.
+    pub(crate) row: Upload,
+    pub(crate) file: StagedFile,
+    /// Every byte below is in the file.
+    pub(crate) written: Offset,
+    /// Of everything written, if this writer wrote it all and somebody will ask.
+    pub(crate) hash: Option<RunningHash>,
+    /// At most one.
+    commits: JoinSet<Result<Commit, Stopped>>,
+    /// Every byte below is durable, or is being made so.
+    committing: Offset,
+    sampled: Option<Instant>,
+}
+
+impl Writer {
+    /// A writer that goes on where `row` is durable.
+    pub(crate) fn new(shared: Arc<Shared>, row: Upload, file: StagedFile) -> Self {
+        let begin = row.durable_offset;
+        Self {
+            shared,
+            file,
+            written: begin,
+            hash: (row.expected_sha256.is_some() && begin == Offset::ZERO).then(RunningHash::default),
+            commits: JoinSet::new(),
+            committing: begin,
+            sampled: None,
+            row,
+        }
+    }
+
+    /// Writes all pieces, until there are none any more or the file is complete. What was written is durable then, also
+    /// if something went wrong, unless that is what went wrong.
+    pub(crate) async fn run(&mut self, pieces: mpsc::Receiver<Piece>, answers: &Answers) -> Result<(), Stopped> {
+        let result = self.write_all(pieces, answers).await;
+        if let Err(Stopped::Failed(failure)) = &result {
+            let saved = self.settle().await;
+            tracing::debug!(upload.id = %self.row.id, %failure, is_saved = saved.is_ok(), "writer stopped");
+        }
+        result
+    }
+
+    async fn write_all(&mut self, mut pieces: mpsc::Receiver<Piece>, answers: &Answers) -> Result<(), Stopped> {
+        let mut slow = interval(COMMIT_EVERY);
+        slow.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let mut commit_bytes_min = limits::COMMIT_BYTES;
+            tokio::select! {
+                biased;
+                Some(done) = self.commits.join_next() => {
+                    self.committed(done)?;
+                    answers.durable(self.row.durable_offset);
+                }
+                piece = pieces.recv() => {
+                    let Some(Piece { offset, data, then }) = piece else { return self.settle().await };
+                    self.write(offset, data).await?;
+                    match then {
+                        Then::GoOn => {}
+                        Then::Flush => {
+                            self.settle().await?;
+                            answers.flushed(self.row.durable_offset, &self.shared).await?;
+                        }
+                        Then::Finish(size) => return self.complete(size).await,
+                    }
+                }
+                _ = slow.tick() => commit_bytes_min = 1,
+            }
+            if self.commits.is_empty() && self.written.0 - self.committing.0 >= commit_bytes_min {
+                self.start_commit();
+            }
+        }
+    }
+
+    async fn write(&mut self, offset: Offset, data: bytes::Bytes) -> Result<(), Stopped> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let end = offset.advanced(data.len());
+        let (written, hash) = match self.hash.take() {
+            None => (self.file.write_at(offset, data).await, None),
+            Some(hash) => tokio::join!(self.file.write_at(offset, data.clone()), hash.update(data)),
+        };
+        written?;
+        self.hash = hash;
+        self.written = end;
+        Ok(())
+    }
+
+    /// Makes everything that was written durable and records it.
+    pub(crate) async fn settle(&mut self) -> Result<(), Stopped> {
+        self.finish_commit().await?;
+        if self.row.durable_offset < self.written {
+            self.start_commit();
+        }
+        self.finish_commit().await
+    }
+
+    /// Waits for the commit that is under way, if there is one.
+    pub(crate) async fn finish_commit(&mut self) -> Result<(), Stopped> {
+        match self.commits.join_next().await {
+            Some(done) => self.committed(done),
+            None => Ok(()),
+        }
+    }
+
+    /// Syncs and records what is written by now, beside further writes.
+    fn start_commit(&mut self) {
+        self.committing = self.written;
+        let (shared, file) = (Arc::clone(&self.shared), self.file.clone());
+        let (id, epoch, offset) = (self.row.id, self.row.writer_epoch, self.written);
+        self.commits.spawn(async move {
+            let begin = Instant::now();
+            file.sync().await?;
+            let commit = shared
+                .catalog
+                .commit_offset(id, epoch, offset, shared.settings.expiry)
+                .await?;
+            meter::commit_seconds().record(begin.elapsed());
+            Ok(commit)
+        });
+    }
+
+    fn committed(&mut self, done: Result<Result<Commit, Stopped>, JoinError>) -> Result<(), Stopped> {
+        // After a failure the next commit begins again at what is durable for sure.
+        self.committing = self.row.durable_offset;
+        let lost = |error: JoinError| BlobError::Io {
+            operation: "sync",
+            path: self.shared.store.upload_path(self.row.id),
+            source: std::io::Error::other(error),
+        };
+        match done.map_err(lost)?? {
+            Commit::Done(row) => self.advance(row),
+            Commit::Superseded => return Err(Stopped::Fenced),
+        }
+        Ok(())
+    }
+
+    /// Takes over what the catalog has recorded.
+    pub(crate) fn advance(&mut self, row: Upload) {
+        meter::bytes().increment((row.durable_offset.0 - self.row.durable_offset.0).unsigned_abs());
+        self.committing = row.durable_offset;
+        self.row = row;
+        if self.sampled.is_none_or(|at| at.elapsed() >= SAMPLE_EVERY) {
+            self.sampled = Some(Instant::now());
+            self.shared.bus.sample(Sample::Upload {
+                upload: self.row.id,
+                durable_offset: self.row.durable_offset.0,
+            });
+        }
+    }
+}

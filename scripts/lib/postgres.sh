@@ -1,0 +1,109 @@
+# shellcheck shell=bash
+# A private Postgres for tests: source this file, call `postgres_start DIR`, use $POSTGRES_URL, call `postgres_stop`.
+# Everything it has lies in DIR, it listens on loopback with a password of its own, and it ends with the shell that
+# started it. No server that was there before is touched.
+
+# Connections that tests may open at once, over all of their threads.
+readonly POSTGRES_CONNECTIONS_MAX=500
+readonly POSTGRES_START_TRIES_MAX=5
+readonly POSTGRES_READY_SECONDS_MAX=30
+
+POSTGRES_PID=''
+POSTGRES_URL=''
+
+# Starts a server in DIR (which must not exist yet) and sets POSTGRES_URL, which has superuser rights.
+postgres_start() {
+    local dir=$1 bin user password port try
+    bin=$(_postgres_bin) || return 1
+    user=$(_postgres_user) || return 1
+    password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+    mkdir -p "$dir"
+    (umask 077 && printf '%s' "$password" >"$dir/password")
+    if [[ $user ]]; then
+        chown -R "$user" "$dir"
+    fi
+    _postgres_as "$user" "$bin/initdb" --pgdata="$dir/data" --username=postgres --pwfile="$dir/password" \
+        --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 >"$dir/initdb.log" 2>&1 || {
+        cat "$dir/initdb.log" >&2
+        return 1
+    }
+    for ((try = 0; try < POSTGRES_START_TRIES_MAX; try++)); do
+        port=$((20000 + RANDOM % 12000))
+        # Not in a subshell: the server is told to end with the process that is its parent.
+        _postgres_as "$user" "$bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses=127.0.0.1 \
+            -c unix_socket_directories="$dir" -c max_connections=$POSTGRES_CONNECTIONS_MAX -c fsync=on \
+            </dev/null >"$dir/server.log" 2>&1 &
+        POSTGRES_PID=$!
+        if _postgres_ready "$bin" "$port"; then
+            POSTGRES_URL="postgres://postgres:$password@127.0.0.1:$port/postgres"
+            return 0
+        fi
+        postgres_stop
+    done
+    cat "$dir/server.log" >&2
+    return 1
+}
+
+# Stops the server that postgres_start started, if there is one. What is in its directory is the caller's to remove.
+postgres_stop() {
+    if [[ $POSTGRES_PID ]]; then
+        # SIGINT: a fast shutdown, which doesn't wait for clients.
+        kill -INT "$POSTGRES_PID" 2>/dev/null || true
+        wait "$POSTGRES_PID" 2>/dev/null || true
+        POSTGRES_PID=''
+    fi
+}
+
+# The newest server's programs. Debian keeps them out of the PATH.
+_postgres_bin() {
+    local newest
+    newest=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+    if [[ -x $newest/postgres && -x $newest/initdb ]]; then
+        printf '%s\n' "$newest"
+    elif command -v initdb >/dev/null && command -v postgres >/dev/null; then
+        dirname "$(command -v initdb)"
+    else
+        echo 'no Postgres server is installed; run scripts/setup --test' >&2
+        return 1
+    fi
+}
+
+# Whom the server runs as: Postgres refuses root. Empty for the caller itself.
+_postgres_user() {
+    if ((EUID != 0)); then
+        return 0
+    fi
+    local user
+    for user in postgres nobody; do
+        if id "$user" >/dev/null 2>&1; then
+            printf '%s\n' "$user"
+            return 0
+        fi
+    done
+    echo 'Postgres refuses to run as root, and there is no user "postgres" or "nobody"' >&2
+    return 1
+}
+
+# Runs a program as a user (empty: as the caller), in place of the subshell that it was started in.
+_postgres_as() {
+    local user=$1
+    shift
+    if [[ $user ]]; then
+        set -- --reuid="$user" --regid="$(id -g "$user")" --init-groups "$@"
+    fi
+    # From a directory that every user may enter; with the environment's language out of the way.
+    (cd / && LC_ALL=C.UTF-8 exec setpriv --pdeathsig INT "$@")
+}
+
+# Waits until this very server answers; another one on the same port would not have our process id.
+_postgres_ready() {
+    local bin=$1 port=$2 deadline=$((SECONDS + POSTGRES_READY_SECONDS_MAX))
+    while kill -0 "$POSTGRES_PID" 2>/dev/null && ((SECONDS < deadline)); do
+        if "$bin/pg_isready" --quiet --host=127.0.0.1 --port="$port"; then
+            kill -0 "$POSTGRES_PID" 2>/dev/null
+            return
+        fi
+        sleep 0.1
+    done
+    return 1
+}
