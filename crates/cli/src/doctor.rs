@@ -73,10 +73,7 @@ impl Finding {
     }
 
     fn failed(check: &'static str, error: &CliError) -> Self {
-        let hint = error
-            .hint
-            .as_ref()
-            .map_or_else(String::new, |hint| format!(" ({hint})"));
+        let hint: String = error.hints.iter().map(|hint| format!(" ({hint})")).collect();
         Self::new(check, Verdict::Failed, format!("{}{hint}", error.message))
     }
 }

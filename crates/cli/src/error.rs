@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use reelway::v1;
 use reelway_client::Class;
 
 use crate::{config::ConfigError, exit::Exit};
@@ -88,4 +89,9 @@ impl From<ConfigError> for CliError {
             ..Self::usage(error)
         }
     }
+}
+
+/// An error that is recorded in a job, a task or an upload, in the same words.
+pub(crate) fn recorded(error: &v1::Error) -> String {
+    format!("{}: {}", error.reason, error.message)
 }

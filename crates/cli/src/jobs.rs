@@ -1,16 +1,16 @@
 //! `reelway jobs`: look at jobs and steer them.
 
 use reelway::v1;
-use reelway_domain::{JobState, limits};
+use reelway_client::Client;
+use reelway_domain::JobState;
 
 use crate::{
     args::{JobArgs, JobsCommand},
-    error::CliError,
+    error::{CliError, recorded},
     exit::Exit,
-    json,
+    json, list,
     output::Output,
     table,
-    watch::error_text,
 };
 
 /// Does one of the commands.
@@ -22,12 +22,12 @@ pub(crate) async fn run(command: JobsCommand, out: Output) -> Result<Exit, CliEr
             limit,
             client,
         } => {
-            let request = v1::ListJobsRequest {
+            let filter = v1::ListJobsRequest {
                 state: wire_state(state).into(),
                 upload_id: upload.map(|id| id.to_string()).unwrap_or_default(),
                 ..Default::default()
             };
-            list(&client.connect()?, request, limit, out).await?;
+            list(&client.connect()?, filter, limit, out).await?;
         }
         JobsCommand::Get(args) => {
             let job = args
@@ -72,22 +72,18 @@ pub(crate) async fn run(command: JobsCommand, out: Output) -> Result<Exit, CliEr
     Ok(Exit::Done)
 }
 
-async fn list(
-    client: &reelway_client::Client,
-    mut request: v1::ListJobsRequest,
-    limit: usize,
-    out: Output,
-) -> Result<(), CliError> {
-    let mut jobs = Vec::new();
-    while jobs.len() < limit {
-        request.page_size = page_size(limit - jobs.len());
-        let page = client.list_jobs(request.clone()).await?;
-        jobs.extend(page.jobs);
-        request.page_token = page.next_page_token;
-        if request.page_token.is_empty() {
-            break;
-        }
-    }
+async fn list(client: &Client, filter: v1::ListJobsRequest, limit: usize, out: Output) -> Result<(), CliError> {
+    let jobs = list::up_to(limit, async |page_size, page_token| {
+        let page = client
+            .list_jobs(v1::ListJobsRequest {
+                page_size,
+                page_token,
+                ..filter.clone()
+            })
+            .await?;
+        Ok((page.jobs, page.next_page_token))
+    })
+    .await?;
     if out.is_json {
         jobs.iter().for_each(|job| out.json(&json::object(job)));
         return Ok(());
@@ -124,7 +120,7 @@ async fn tasks(args: JobArgs, out: Output) -> Result<(), CliError> {
             format!("{} {}", json::word(task.kind().as_str_name(), "TASK_KIND_"), task.index),
             json::word(task.state().as_str_name(), "TASK_STATE_"),
             format!("{}/{}", task.attempt, task.attempt_max),
-            task.error.as_ref().map(error_text).unwrap_or_default(),
+            task.error.as_ref().map(recorded).unwrap_or_default(),
         ]
     };
     table::print(
@@ -146,7 +142,7 @@ fn show(job: &v1::Job, out: Output) {
     ];
     let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     if let Some(error) = &job.error {
-        row("error", error_text(error));
+        row("error", recorded(error));
     }
     if let Some(source) = &job.source {
         let duration = source.duration.map(|duration| duration.to_string()).unwrap_or_default();
@@ -165,13 +161,6 @@ fn show(job: &v1::Job, out: Output) {
     row("renditions", renditions.join(" "));
     row("playback", job.playback_url.clone());
     table::print_plain(out, &rows);
-}
-
-/// What to ask for when so many are wanted yet.
-pub(crate) fn page_size(wanted: usize) -> i32 {
-    i32::try_from(wanted)
-        .unwrap_or(limits::PAGE_SIZE_MAX)
-        .min(limits::PAGE_SIZE_MAX)
 }
 
 fn wire_state(state: Option<JobState>) -> v1::JobState {

@@ -10,6 +10,7 @@ mod exit;
 mod ids;
 mod jobs;
 mod json;
+mod list;
 mod migrate;
 mod output;
 mod serve;

@@ -5,7 +5,12 @@ use reelway_client::Client;
 use reelway_domain::UploadState;
 
 use crate::{
-    args::UploadsCommand, error::CliError, exit::Exit, jobs::page_size, json, output::Output, table, watch::error_text,
+    args::UploadsCommand,
+    error::{CliError, recorded},
+    exit::Exit,
+    json, list,
+    output::Output,
+    table,
 };
 
 /// Does one of the commands.
@@ -29,20 +34,21 @@ pub(crate) async fn run(command: UploadsCommand, out: Output) -> Result<Exit, Cl
 }
 
 async fn list(client: &Client, state: Option<UploadState>, limit: usize, out: Output) -> Result<(), CliError> {
-    let mut request = v1::ListUploadsRequest {
+    let filter = v1::ListUploadsRequest {
         state: wire_state(state).into(),
         ..Default::default()
     };
-    let mut uploads = Vec::new();
-    while uploads.len() < limit {
-        request.page_size = page_size(limit - uploads.len());
-        let page = client.list_uploads(request.clone()).await?;
-        uploads.extend(page.uploads);
-        request.page_token = page.next_page_token;
-        if request.page_token.is_empty() {
-            break;
-        }
-    }
+    let uploads = list::up_to(limit, async |page_size, page_token| {
+        let page = client
+            .list_uploads(v1::ListUploadsRequest {
+                page_size,
+                page_token,
+                ..filter.clone()
+            })
+            .await?;
+        Ok((page.uploads, page.next_page_token))
+    })
+    .await?;
     if out.is_json {
         uploads.iter().for_each(|upload| out.json(&json::object(upload)));
         return Ok(());
@@ -77,7 +83,7 @@ fn show(upload: &v1::Upload, out: Output) {
         ["job".to_owned(), upload.job_id.clone()],
     ];
     if let Some(error) = &upload.error {
-        rows.push(["error".to_owned(), error_text(error)]);
+        rows.push(["error".to_owned(), recorded(error)]);
     }
     table::print_plain(out, &rows);
 }

@@ -6,7 +6,16 @@ use futures_util::StreamExt as _;
 use reelway::v1::{self, job_event::Change, watch_progress_response::Message};
 use reelway_client::Client;
 
-use crate::{args::WatchArgs, bars::Bars, error::CliError, exit::Exit, ids::WatchId, json, output::Output, waiting};
+use crate::{
+    args::WatchArgs,
+    bars::Bars,
+    error::{CliError, recorded},
+    exit::Exit,
+    ids::WatchId,
+    json,
+    output::Output,
+    waiting,
+};
 
 /// Prints what happens until the end, and ends with how it ended.
 pub(crate) async fn run(args: &WatchArgs, out: Output) -> Result<Exit, CliError> {
@@ -133,15 +142,8 @@ fn describe(event: &v1::JobEvent) -> String {
         // Of a newer release.
         None => ("something happened that this release doesn't know".to_owned(), None),
     };
-    let error = error
-        .map(|error| format!(": {}", error_text(error)))
-        .unwrap_or_default();
+    let error = error.map(|error| format!(": {}", recorded(error))).unwrap_or_default();
     format!("{time} {what}{error}")
-}
-
-/// A recorded error for people.
-pub(crate) fn error_text(error: &v1::Error) -> String {
-    format!("{}: {}", error.reason, error.message)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use reelway_domain::{Offset, Sample, limits};
 use tokio::{
     sync::mpsc,
     task::{JoinError, JoinSet},
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval_at},
 };
 
 use crate::{
@@ -43,7 +43,8 @@ pub(crate) struct Writer {
     commits: JoinSet<Result<Commit, Stopped>>,
     /// Every byte below is durable, or is being made so.
     committing: Offset,
-    sampled: Option<Instant>,
+    /// When the last sample was published, and what it told.
+    sampled: Option<(Instant, Offset)>,
 }
 
 impl Writer {
@@ -70,11 +71,14 @@ impl Writer {
             let saved = self.settle().await;
             tracing::debug!(upload.id = %self.row.id, %failure, is_saved = saved.is_ok(), "writer stopped");
         }
+        if self.sampled.is_some_and(|(_, told)| told < self.row.durable_offset) {
+            self.sample();
+        }
         result
     }
 
     async fn write_all(&mut self, mut pieces: mpsc::Receiver<Piece>, answers: &Answers) -> Result<(), Stopped> {
-        let mut slow = interval(COMMIT_EVERY);
+        let mut slow = interval_at(Instant::now() + COMMIT_EVERY, COMMIT_EVERY);
         slow.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let mut commit_bytes_min = limits::COMMIT_BYTES;
@@ -84,6 +88,7 @@ impl Writer {
                     self.committed(done)?;
                     answers.durable(self.row.durable_offset);
                 }
+                _ = slow.tick() => commit_bytes_min = 1,
                 piece = pieces.recv() => {
                     let Some(Piece { offset, data, then }) = piece else { return self.settle().await };
                     self.write(offset, data).await?;
@@ -96,7 +101,6 @@ impl Writer {
                         Then::Finish(size) => return self.complete(size).await,
                     }
                 }
-                _ = slow.tick() => commit_bytes_min = 1,
             }
             if self.commits.is_empty() && self.written.0 - self.committing.0 >= commit_bytes_min {
                 self.start_commit();
@@ -173,12 +177,17 @@ impl Writer {
         meter::bytes().increment((row.durable_offset.0 - self.row.durable_offset.0).unsigned_abs());
         self.committing = row.durable_offset;
         self.row = row;
-        if self.sampled.is_none_or(|at| at.elapsed() >= SAMPLE_EVERY) {
-            self.sampled = Some(Instant::now());
-            self.shared.bus.sample(Sample::Upload {
-                upload: self.row.id,
-                durable_offset: self.row.durable_offset.0,
-            });
+        let is_due = |(at, _): (Instant, Offset)| at.elapsed() >= SAMPLE_EVERY;
+        if self.sampled.is_none_or(is_due) {
+            self.sample();
         }
+    }
+
+    /// Tells those who watch how far the upload is.
+    fn sample(&mut self) {
+        let (upload, offset) = (self.row.id, self.row.durable_offset);
+        self.sampled = Some((Instant::now(), offset));
+        let durable_offset = offset.0;
+        self.shared.bus.sample(Sample::Upload { upload, durable_offset });
     }
 }

@@ -12,7 +12,7 @@ use reelway_jobs::{Jobs, expirer, gauges, reaper, relay, sweeper};
 use reelway_media::{Limits, Tools};
 use reelway_progress::{Hub, Progress};
 use reelway_rpc::{GrpcServer, PlaybackUrls};
-use reelway_upload::Uploads;
+use reelway_upload::UploadServer;
 use reelway_worker::Worker;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -147,7 +147,7 @@ impl Node {
             expiry: config.upload_expiry,
             ..reelway_upload::Settings::default()
         };
-        let uploads = Uploads::new(catalog.clone(), store.clone(), bus, settings, shutdown.clone());
+        let uploads = UploadServer::new(catalog.clone(), store.clone(), bus, settings, shutdown.clone());
         let jobs = Jobs::new(catalog.clone(), store.clone(), urls.clone());
         let progress = Progress::new(catalog.clone(), hub, urls, shutdown.clone());
         let grpc = GrpcServer::new(listeners.grpc)

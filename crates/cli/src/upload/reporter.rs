@@ -58,30 +58,35 @@ impl Reporter {
         if let Some(bars) = &self.bars {
             bars.clear();
         }
-        let mut summary = self.summary.borrow_mut();
+        let summary = self.summary(error);
+        if self.out.is_json {
+            self.out.json(&summary);
+        } else if error.is_none() {
+            // What a script would want of it: where to play, or what to ask for later.
+            let result = if summary.playback_url.is_empty() {
+                summary.upload_id
+            } else {
+                summary.playback_url
+            };
+            self.out.line(result);
+        }
+    }
+
+    fn summary(&self, error: Option<&CliError>) -> Summary {
+        let mut summary = self.summary.borrow().clone();
         if let Some(error) = error {
-            let is_job_end = matches!(&*summary.state, "failed" | "cancelled");
-            match error.exit {
-                Exit::TryAgain => "interrupted".clone_into(&mut summary.state),
-                _ if is_job_end => {}
-                _ => "failed".clone_into(&mut summary.state),
+            let has_job_ended = matches!(&*summary.state, "failed" | "cancelled");
+            if error.exit == Exit::TryAgain {
+                "interrupted".clone_into(&mut summary.state);
+            } else if !has_job_ended {
+                "failed".clone_into(&mut summary.state);
             }
             summary.error = Some(Cause {
                 reason: error.reason.clone(),
                 message: error.message.clone(),
             });
         }
-        if self.out.is_json {
-            self.out.json(&*summary);
-        } else if error.is_none() {
-            // What a script would want of it: where to play, or what to ask for later.
-            let result = if summary.playback_url.is_empty() {
-                &summary.upload_id
-            } else {
-                &summary.playback_url
-            };
-            self.out.line(result);
-        }
+        summary
     }
 
     /// Whether the whole file is stored.
@@ -153,5 +158,77 @@ impl Reporter {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reporter(events: &[Event]) -> Reporter {
+        let reporter = Reporter::new(Output { is_json: true }, Path::new("a.mp4"));
+        events.iter().for_each(|event| reporter.remember(event));
+        reporter
+    }
+
+    fn created() -> Event {
+        Event::UploadCreated {
+            upload_id: "upl_1".to_owned(),
+            job_id: "job_1".to_owned(),
+            size_bytes: 1,
+        }
+    }
+
+    fn entered(state: &str) -> Event {
+        Event::JobState {
+            job_id: "job_1".to_owned(),
+            state: state.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_last_line_says_how_it_ended() {
+        let playable = Event::Playable {
+            job_id: "job_1".to_owned(),
+            playback_url: "http://x".to_owned(),
+        };
+        let stored = Event::UploadComplete {
+            upload_id: "upl_1".to_owned(),
+        };
+        let done = reporter(&[created(), entered("running"), playable, stored, entered("succeeded")]);
+        let expected = json!({
+            "event": "result", "file": "a.mp4", "upload_id": "upl_1", "job_id": "job_1", "state": "succeeded",
+            "playback_url": "http://x",
+        });
+        assert_eq!(serde_json::to_value(done.summary(None)).expect("JSON"), expected);
+        assert!(done.is_stored());
+    }
+
+    #[test]
+    fn without_a_wait_the_last_line_has_the_uploads_state() {
+        let stored = reporter(&[
+            created(),
+            Event::UploadComplete {
+                upload_id: "upl_1".to_owned(),
+            },
+        ]);
+        assert_eq!(stored.summary(None).state, "complete");
+    }
+
+    #[test]
+    fn an_error_is_in_the_last_line_with_the_state_that_fits() {
+        let (failed, away) = (
+            CliError::failed("SOURCE_EMPTY", "no"),
+            CliError::try_again("UNAVAILABLE", "no"),
+        );
+        let state = |events: &[Event], error| reporter(events).summary(Some(error)).state;
+        assert_eq!(state(&[created(), entered("failed")], &failed), "failed");
+        assert_eq!(state(&[created(), entered("cancelled")], &failed), "cancelled");
+        assert_eq!(state(&[created()], &failed), "failed");
+        assert_eq!(state(&[created(), entered("running")], &away), "interrupted");
+        let cause = reporter(&[]).summary(Some(&failed)).error.expect("an error");
+        assert_eq!((&*cause.reason, &*cause.message), ("SOURCE_EMPTY", "no"));
     }
 }

@@ -66,7 +66,12 @@ async fn begin(
     }
     let ticket = Ticket::new(source);
     keep(place, &ticket, reporter);
-    let upload = find(context, source, &ticket).await?;
+    let upload = find(context, source, &ticket).await.inspect_err(|error| {
+        // What is refused for good won't be asked for again with this request id.
+        if error.exit != Exit::TryAgain {
+            place.remove();
+        }
+    })?;
     keep(place, &ticket.for_upload(&upload.id), reporter);
     let (upload_id, job_id, size_bytes) = (upload.id.clone(), upload.job_id.clone(), upload.size_bytes());
     reporter.tell(&Event::UploadCreated {

@@ -133,16 +133,20 @@ pub(crate) struct Stream {
 impl Stream {
     /// Begins with this chunk and reads the first answer.
     pub(crate) async fn open(node: &Node, first: UploadChunk) -> (Self, v1::Upload) {
+        Self::try_open(node, first).await.unwrap()
+    }
+
+    /// As [`Self::open`], where somebody else may be faster.
+    pub(crate) async fn try_open(node: &Node, first: UploadChunk) -> Result<(Self, v1::Upload), Failure> {
         let (messages, receiver) = mpsc::channel(8);
         let answers = node.client.clone().stream_upload(ReceiverStream::new(receiver)).await;
-        let answers = answers.unwrap().into_inner();
         let mut stream = Self {
             messages: Some(messages),
-            answers,
+            answers: answers.map_err(failure)?.into_inner(),
         };
         stream.send(first).await;
-        let begin = stream.answer().await.unwrap().unwrap();
-        (stream, begin.upload.expect("the first answer has the upload"))
+        let begin = stream.answer().await.unwrap()?;
+        Ok((stream, begin.upload.expect("the first answer has the upload")))
     }
 
     pub(crate) async fn send(&self, chunk: UploadChunk) {
@@ -218,6 +222,7 @@ pub(crate) fn chunks(upload: &v1::Upload, content: &Bytes, begin: usize, chunk_b
         .collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(crate) fn failure(status: Status) -> Failure {
     from_status(&status).unwrap_or_else(|| panic!("not one of ours: {status:?}"))
 }

@@ -1,0 +1,130 @@
+//! The command line.
+
+mod client;
+mod resources;
+mod upload;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub(crate) use self::{
+    client::ClientArgs,
+    resources::{JobArgs, JobsCommand, UploadsCommand},
+    upload::UploadArgs,
+};
+use crate::{config, ids::WatchId, serve_args::ServeArgs};
+
+/// Takes in video of any size and turns it into streaming video.
+#[derive(Debug, Parser)]
+#[command(name = "reelway", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a node: all roles in one process, or those that are named.
+    Serve(Box<ServeArgs>),
+    /// Upload files and wait until they can be streamed. Run it again to continue what was interrupted.
+    Upload(UploadArgs),
+    /// Follow an upload or a job to its end.
+    Watch(WatchArgs),
+    /// Look at jobs and steer them.
+    Jobs {
+        #[command(subcommand)]
+        command: JobsCommand,
+    },
+    /// Look at uploads and give them up.
+    Uploads {
+        #[command(subcommand)]
+        command: UploadsCommand,
+    },
+    /// Bring the database to this release's schema.
+    Migrate(MigrateArgs),
+    /// Look for what would keep a node from working here.
+    Doctor(Box<DoctorArgs>),
+    /// Print a script that completes this command's arguments in a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+impl Command {
+    /// Whether the result is to be JSON lines.
+    pub(crate) fn is_json(&self) -> bool {
+        match self {
+            Self::Upload(args) => args.client.json,
+            Self::Watch(args) => args.client.json,
+            Self::Jobs { command } => command.client().json,
+            Self::Uploads { command } => command.client().json,
+            Self::Doctor(args) => args.json,
+            Self::Serve(_) | Self::Migrate(_) | Self::Completions { .. } => false,
+        }
+    }
+}
+
+/// What `reelway watch` takes.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// An upload's or a job's id.
+    #[arg(value_name = "ID")]
+    pub(crate) id: WatchId,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// What `reelway migrate` takes.
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// The database [default: SQLite below the data directory]
+    #[arg(long, value_name = "URL", env = "REELWAY_DATABASE", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// The data directory of the node.
+    #[arg(long, value_name = "DIR", env = "REELWAY_DATA", default_value = config::DATA_DIR)]
+    pub(crate) data: PathBuf,
+}
+
+/// What `reelway doctor` takes: what the node would be started with.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    /// Print JSON lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_of_serve_has_its_variable() {
+        let cli = Cli::command();
+        let serve = cli.find_subcommand("serve").expect("it is there");
+        for option in serve
+            .get_arguments()
+            .filter(|arg| arg.get_long().is_some_and(|l| l != "help" && l != "version"))
+        {
+            let long = option.get_long().expect("filtered by it");
+            let variable = format!("REELWAY_{}", long.to_uppercase().replace('-', "_"));
+            assert_eq!(
+                option.get_env().and_then(|name| name.to_str()),
+                Some(&*variable),
+                "--{long}"
+            );
+        }
+    }
+}

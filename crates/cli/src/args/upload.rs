@@ -1,0 +1,54 @@
+//! The arguments of `reelway upload`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::ClientArgs;
+
+/// What `reelway upload` takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UploadArgs {
+    /// The files, uploaded one after another.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// What to make of the files: fast, standard, quality, or none to store them only.
+    #[arg(long, value_name = "NAME", env = "REELWAY_PRESET", default_value = reelway_domain::DEFAULT_PRESET)]
+    pub(crate) preset: String,
+    /// Don't wait for the job: end when the file is stored.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// The media type [default: by the file name's extension]
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+    /// Read the file once more before, and have its SHA-256 verified by the server.
+    #[arg(long)]
+    pub(crate) sha256: bool,
+    /// Begin anew even if an interrupted upload of the same file could be continued.
+    #[arg(long)]
+    pub(crate) no_resume: bool,
+    /// Keep this key and value with the upload; repeat it for several.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it must look like KEY=VALUE")?;
+    if key.is_empty() {
+        return Err("the key is empty".to_owned());
+    }
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_a_key_and_a_value() {
+        assert_eq!(key_value("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(key_value("a").is_err() && key_value("=b").is_err());
+    }
+}
