@@ -13,24 +13,27 @@ POSTGRES_URL=''
 
 # Starts a server in DIR (which must not exist yet) and sets POSTGRES_URL, which has superuser rights.
 postgres_start() {
-    local dir=$1 bin user password port try
+    local dir=$1 bin user password port try run
     bin=$(_postgres_bin) || return 1
     user=$(_postgres_user) || return 1
     password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     mkdir -p "$dir"
     (umask 077 && printf '%s' "$password" >"$dir/password")
+    # From a directory that every user may enter, in no particular language, and ending with this shell. All of these
+    # replace themselves with the program, so that the background process below is the server itself.
+    run=(env --chdir=/ LC_ALL=C.UTF-8 setpriv --pdeathsig INT)
     if [[ $user ]]; then
         chown -R "$user" "$dir"
+        run+=(--reuid="$user" --regid="$(id -g "$user")" --init-groups)
     fi
-    _postgres_as "$user" "$bin/initdb" --pgdata="$dir/data" --username=postgres --pwfile="$dir/password" \
+    "${run[@]}" "$bin/initdb" --pgdata="$dir/data" --username=postgres --pwfile="$dir/password" \
         --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 >"$dir/initdb.log" 2>&1 || {
         cat "$dir/initdb.log" >&2
         return 1
     }
     for ((try = 0; try < POSTGRES_START_TRIES_MAX; try++)); do
         port=$((20000 + RANDOM % 12000))
-        # Not in a subshell: the server is told to end with the process that is its parent.
-        _postgres_as "$user" "$bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses=127.0.0.1 \
+        "${run[@]}" "$bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses=127.0.0.1 \
             -c unix_socket_directories="$dir" -c max_connections=$POSTGRES_CONNECTIONS_MAX -c fsync=on \
             </dev/null >"$dir/server.log" 2>&1 &
         POSTGRES_PID=$!
@@ -82,17 +85,6 @@ _postgres_user() {
     done
     echo 'Postgres refuses to run as root, and there is no user "postgres" or "nobody"' >&2
     return 1
-}
-
-# Runs a program as a user (empty: as the caller), in place of the subshell that it was started in.
-_postgres_as() {
-    local user=$1
-    shift
-    if [[ $user ]]; then
-        set -- --reuid="$user" --regid="$(id -g "$user")" --init-groups "$@"
-    fi
-    # From a directory that every user may enter; with the environment's language out of the way.
-    (cd / && LC_ALL=C.UTF-8 exec setpriv --pdeathsig INT "$@")
 }
 
 # Waits until this very server answers; another one on the same port would not have our process id.

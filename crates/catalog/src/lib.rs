@@ -5,6 +5,8 @@
 //! each other: a request id, the upload, each job's tasks by ascending id, jobs by ascending id, the tenant.
 
 mod claim;
+#[cfg(test)]
+mod contract;
 mod effect;
 mod error;
 mod event;

@@ -27,9 +27,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn queue(&self) -> Result<Queue, Error> {
-        let (jobs, oldest_ms): (i64, i64) = sqlx::query_as(QUEUE.on(self.dialect))
-            .fetch_one(&self.read)
-            .await?;
+        let (jobs, oldest_ms): (i64, i64) = sqlx::query_as(QUEUE.on(self.dialect)).fetch_one(&self.read).await?;
         let oldest = Duration::from_millis(u64::try_from(oldest_ms).unwrap_or(0));
         Ok(Queue { jobs, oldest })
     }

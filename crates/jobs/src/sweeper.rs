@@ -1,8 +1,11 @@
 //! The sweeper: removes what crashed processes left in the store and no row of the catalog knows of.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::Display,
+    time::{Duration, SystemTime},
+};
 
-use reelway_blob::{DiskStore, Stored};
+use reelway_blob::{BlobError, DiskStore, Stored};
 use reelway_catalog::Catalog;
 use reelway_domain::Failure;
 use tokio_util::sync::CancellationToken;
@@ -30,17 +33,23 @@ pub async fn run(catalog: Catalog, store: DiskStore, shutdown: CancellationToken
 async fn sweep(catalog: &Catalog, store: &DiskStore, now: SystemTime) -> Result<(), Failure> {
     for id in old(store.list_uploads().await?, now) {
         if !catalog.knows_upload(id).await? {
-            tracing::info!(upload = %id, "removing bytes of an unknown upload");
-            store.remove_upload(id).await?;
+            swept(&id, "upload", store.remove_upload(id).await);
         }
     }
     for id in old(store.list_jobs().await?, now) {
         if !catalog.knows_job(id).await? {
-            tracing::info!(job = %id, "removing outputs of an unknown job");
-            store.output(id).remove().await?;
+            swept(&id, "job", store.output(id).remove().await);
         }
     }
     Ok(())
+}
+
+/// Says what became of a leftover. One that can't be removed keeps no other, and its turn comes with the next sweep.
+fn swept(id: &dyn Display, kind: &str, result: Result<(), BlobError>) {
+    match result {
+        Ok(()) => tracing::info!(%id, kind, "removed bytes that no row knows of"),
+        Err(error) => tracing::warn!(%id, kind, %error, "bytes that no row knows of can't be removed"),
+    }
 }
 
 /// What has not changed for long enough. A time in the future is no age.

@@ -116,6 +116,8 @@ struct Builder {
     video_stream: Option<u32>,
     audio_stream: Option<u32>,
     index: Index,
+    /// VP8 has packets of pictures that are only referred to. They carry the time of the picture that is shown next.
+    has_unshown: bool,
     /// The first keyframe in decoding order. Frames that are shown before it can't be decoded.
     first_key: Option<i64>,
     last_pts: i64,
@@ -126,6 +128,7 @@ impl Builder {
         Self {
             video_stream: probe.video.as_ref().map(|v| v.index),
             audio_stream: probe.audio.as_ref().map(|a| a.index),
+            has_unshown: probe.video.as_ref().is_some_and(|v| v.codec == "vp8"),
             index: Index::default(),
             first_key: None,
             last_pts: i64::MIN,
@@ -159,6 +162,9 @@ impl Builder {
 
     fn finish(mut self) -> Index {
         self.index.video.frames.sort_unstable();
+        if self.has_unshown {
+            self.index.video.frames.dedup();
+        }
         self.index.video.keyframes.sort_unstable();
         self.index
     }
@@ -172,6 +178,7 @@ mod tests {
         let mut builder = Builder {
             video_stream: Some(0),
             audio_stream: Some(1),
+            has_unshown: false,
             index: Index::default(),
             first_key: None,
             last_pts: i64::MIN,

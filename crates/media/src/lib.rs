@@ -23,7 +23,6 @@ mod tools;
 pub use encode::{ChunkOutput, encode_audio, encode_chunk, take_poster};
 pub use error::Error;
 pub use limits::Limits;
-
 pub use package::{
     AUDIO_RENDITION, AudioPieces, ChunkPieces, MASTER_PLAYLIST, Package, Piece, PieceSet, PlaylistFile, package,
 };

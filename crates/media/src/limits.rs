@@ -11,7 +11,7 @@ pub struct Limits {
     pub duration_max: Duration,
     /// The most streams in one container, of whatever kind.
     pub streams_max: usize,
-    /// The most packets of all streams together: they are held in memory while the plan is made, 16 bytes each.
+    /// The most packets of all streams together: while the plan is made, each frame of the video takes 40 bytes.
     pub packets_max: usize,
     /// The most address space of one process, in bytes.
     pub memory_bytes_max: u64,
@@ -30,7 +30,7 @@ impl Default for Limits {
             pixels_max: 8192 * 4320,
             duration_max: Duration::from_secs(12 * 3600),
             streams_max: 64,
-            packets_max: 10_000_000,
+            packets_max: 6_000_000,
             memory_bytes_max: 4 << 30,
             wall_max: Duration::from_secs(3600),
             probe_wall_max: Duration::from_secs(60),

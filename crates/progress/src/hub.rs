@@ -73,6 +73,12 @@ impl Hub {
         self.signals.sampled(Key::Everything);
     }
 
+    /// Lets every watcher look, as when hints were lost.
+    #[cfg(test)]
+    pub(crate) fn look_everywhere(&self) {
+        self.heard(Heard::Lost);
+    }
+
     /// Begins to wake a watcher.
     pub(crate) fn subscribe(&self) -> Subscription {
         self.signals.subscribe()

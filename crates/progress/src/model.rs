@@ -7,7 +7,7 @@ use std::{
 
 use reelway::v1;
 use reelway_catalog::{Catalog, Error, Task};
-use reelway_domain::{EventSeq, JobId, JobState, RenditionInfo, Tenant, UploadId, limits};
+use reelway_domain::{EventSeq, JobId, JobState, RenditionInfo, Tenant, limits};
 use reelway_rpc::convert::duration_ms;
 use tokio::sync::Mutex;
 
@@ -34,7 +34,6 @@ pub(crate) struct Model {
 /// How far a job is, as of now.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Standing {
-    pub(crate) upload: UploadId,
     pub(crate) percent: f64,
     pub(crate) speed: f64,
     pub(crate) renditions: Vec<v1::RenditionProgress>,
@@ -44,7 +43,6 @@ pub(crate) struct Standing {
 #[derive(Debug)]
 struct Known {
     tenant: Tenant,
-    upload: UploadId,
     state: JobState,
     seq: EventSeq,
     renditions: Vec<RenditionInfo>,
@@ -106,7 +104,6 @@ impl Known {
         let parts = catalog.tasks(tenant, job).await?.iter().map(part).collect();
         Ok(Some(Self {
             tenant: row.tenant,
-            upload: row.upload,
             state: row.state,
             seq: row.event_seq,
             renditions: row.renditions,
@@ -128,7 +125,6 @@ impl Known {
     fn stand(&mut self, measure: &Measure) -> Standing {
         self.rate.observe(Instant::now(), measure.percent);
         Standing {
-            upload: self.upload,
             percent: measure.percent,
             speed: measure.speed,
             renditions: renditions(&self.renditions, measure),
@@ -141,7 +137,6 @@ fn part(task: &Task) -> Part {
     Part {
         task: task.id,
         kind: task.kind,
-        index: task.index,
         state: task.state,
         lease_epoch: task.lease_epoch,
         weight_ms: task.weight_ms,
@@ -154,7 +149,11 @@ fn renditions(renditions: &[RenditionInfo], measure: &Measure) -> Vec<v1::Rendit
     let mut audio_ms = measure.audio_ms.iter().copied();
     let progress = |rendition: &RenditionInfo| {
         let is_audio = rendition.height == 0;
-        let encoded_ms = if is_audio { audio_ms.next().unwrap_or(0) } else { measure.video_ms };
+        let encoded_ms = if is_audio {
+            audio_ms.next().unwrap_or(0)
+        } else {
+            measure.video_ms
+        };
         v1::RenditionProgress {
             name: rendition.name.clone(),
             encoded: Some(duration_ms(encoded_ms)),
@@ -179,7 +178,12 @@ mod tests {
             audio_ms: vec![9_000, 1_000],
             ..Measure::default()
         };
-        let made = [info("720p", 720), info("audio", 0), info("360p", 360), info("audio-1", 0)];
+        let made = [
+            info("720p", 720),
+            info("audio", 0),
+            info("360p", 360),
+            info("audio-1", 0),
+        ];
         let told = renditions(&made, &measure);
         let seconds: Vec<i64> = told.iter().map(|r| r.encoded.unwrap().seconds).collect();
         assert_eq!(seconds, [4, 9, 4, 1]);

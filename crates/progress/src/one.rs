@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use reelway::v1;
-use reelway_catalog::{Catalog, Job, Upload};
-use reelway_domain::{Change, EventSeq, Failure, JobEvent, JobId, JobState, Reason, Tenant, UploadId};
-use reelway_rpc::PlaybackUrls;
+use reelway_catalog::{Job, Upload};
+use reelway_domain::{Change, EventSeq, Failure, JobEvent, JobId, JobState, Reason, UploadId};
 
 use crate::{
     hub::Hub,
     model::{Model, Standing},
     signal::{Key, Subscription},
-    target::Target,
+    target::Single,
     token::{self, Position},
     watch::{Rest, Sources},
 };
@@ -25,6 +24,7 @@ pub(crate) struct One {
     end_told: bool,
     /// The largest percentage that was told.
     percent: f64,
+    /// What was told last of how far it is, in a sample or a snapshot.
     last_sample: Option<v1::Progress>,
 }
 
@@ -33,41 +33,36 @@ pub(crate) struct One {
 struct Followed {
     id: JobId,
     model: Arc<Model>,
-    /// The last event that was told, or that the first snapshot held.
+    /// The last event that was told, also by the first snapshot.
     seq: EventSeq,
     /// The job's state as of `seq`, where it is known.
     state: Option<JobState>,
+    /// The first snapshot, which is still to come, decides where the watch begins: not before what it tells.
+    begins_with_snapshot: bool,
 }
 
 impl One {
     /// Finds what is to be watched and where to begin, and subscribes to it.
     pub(crate) async fn open(
         sources: &Sources,
-        target: Target,
+        single: Single,
         resume: Option<Position>,
         subscription: &mut Subscription,
     ) -> Result<Self, Failure> {
         // Subscribed to before it is looked at.
-        let job = match target {
-            Target::Job(id) => {
+        let (upload, job) = match single {
+            Single::Job(id) => {
                 subscription.add(Key::Job(id));
-                Some(require_job(sources, id).await?)
+                let job = require_job(sources, id).await?;
+                (job.upload, Some(job))
             }
-            Target::Upload(id) => match require_upload(sources, id).await?.job {
+            Single::Upload(id) => match require_upload(sources, id).await?.job {
                 Some(job) => {
                     subscription.add(Key::Job(job));
-                    sources.catalog.job(&sources.tenant, job).await?
+                    (id, sources.catalog.job(&sources.tenant, job).await?)
                 }
-                None => None,
+                None => (id, None),
             },
-            Target::Everything => None,
-        };
-        let upload = match (target, &job) {
-            (Target::Upload(id), _) => id,
-            (_, Some(job)) => job.upload,
-            (Target::Job(_) | Target::Everything, None) => {
-                return Err(Failure::new(Reason::Internal, "a watch of one thing names none"));
-            }
         };
         subscription.add(Key::Upload(upload));
         Ok(Self {
@@ -89,17 +84,24 @@ impl One {
 
     /// The whole state.
     pub(crate) async fn snapshot(&mut self, sources: &Sources) -> Result<v1::Progress, Failure> {
-        let job = match &self.job {
-            Some(job) => Some(require_job(sources, job.id).await?),
-            None => None,
-        };
         self.upload = require_upload(sources, self.upload.id).await?;
         self.end_told = self.upload.state.is_terminal();
-        let mut progress = self.measured(sources).await?;
-        if let Some(job) = job {
-            progress.job = Some(reelway_view::job(&job, &sources.urls));
+        let job = match &mut self.job {
+            Some(followed) => {
+                let job = require_job(sources, followed.id).await?;
+                followed.told_in_snapshot(&job);
+                Some(job)
+            }
+            None => None,
+        };
+        if job.as_ref().is_some_and(|job| job.state == JobState::Succeeded) {
+            // The model may be a moment behind.
+            self.percent = 100.0;
         }
+        let mut progress = self.measured(sources).await?;
+        self.last_sample = Some(progress.clone());
         progress.upload = Some(reelway_view::upload(&self.upload));
+        progress.job = job.map(|job| reelway_view::job(&job, &sources.urls));
         Ok(progress)
     }
 
@@ -114,7 +116,10 @@ impl One {
     /// Reads what happened after the last event that was told.
     pub(crate) async fn events(&self, sources: &Sources, count_max: i64) -> Result<Vec<JobEvent>, Failure> {
         let Some(job) = &self.job else { return Ok(Vec::new()) };
-        let events = sources.catalog.events_of_job(&sources.tenant, job.id, job.seq, count_max).await?;
+        let events = sources
+            .catalog
+            .events_of_job(&sources.tenant, job.id, job.seq, count_max)
+            .await?;
         Ok(events)
     }
 
@@ -149,7 +154,11 @@ impl One {
 
     async fn measured(&mut self, sources: &Sources) -> Result<v1::Progress, Failure> {
         let standing = match &self.job {
-            Some(job) => job.model.standing(&sources.catalog, &sources.tenant, &sources.hub).await?,
+            Some(job) => {
+                job.model
+                    .standing(&sources.catalog, &sources.tenant, &sources.hub)
+                    .await?
+            }
             None => None,
         };
         let job = self.job.as_ref().map(|job| job.id);
@@ -160,6 +169,17 @@ impl One {
     }
 }
 
+impl Followed {
+    fn told_in_snapshot(&mut self, job: &Job) {
+        self.model.told(job.event_seq);
+        if self.begins_with_snapshot {
+            self.begins_with_snapshot = false;
+            self.seq = job.event_seq;
+            self.state = Some(job.state);
+        }
+    }
+}
+
 /// Decides from which event on a job is told.
 fn follow(hub: &Hub, job: &Job, resume: Option<Position>) -> Result<Followed, Failure> {
     let seq = resume.map_or(job.event_seq, |position| position.seq);
@@ -167,13 +187,12 @@ fn follow(hub: &Hub, job: &Job, resume: Option<Position>) -> Result<Followed, Fa
         // Of another catalog, perhaps one that was restored from a backup.
         return Err(token::invalid());
     }
-    let model = hub.model(job.id);
-    model.told(job.event_seq);
     Ok(Followed {
         id: job.id,
-        model,
+        model: hub.model(job.id),
         seq,
         state: (seq == job.event_seq).then_some(job.state),
+        begins_with_snapshot: resume.is_none(),
     })
 }
 

@@ -17,7 +17,6 @@ const UNFINISHED_MAX: f64 = 99.9;
 pub(crate) struct Part {
     pub(crate) task: TaskId,
     pub(crate) kind: TaskKind,
-    pub(crate) index: i32,
     pub(crate) state: TaskState,
     pub(crate) lease_epoch: LeaseEpoch,
     /// How much of the source it turns into renditions, in milliseconds.
@@ -125,11 +124,10 @@ fn running<'a>(part: &Part, samples: &'a HashMap<TaskId, Running>) -> Option<&'a
 mod tests {
     use super::*;
 
-    fn part(kind: TaskKind, index: i32, state: TaskState, weight_ms: i64) -> Part {
+    fn part(kind: TaskKind, state: TaskState, weight_ms: i64) -> Part {
         Part {
             task: TaskId::new(),
             kind,
-            index,
             state,
             lease_epoch: LeaseEpoch(2),
             weight_ms,
@@ -142,16 +140,16 @@ mod tests {
 
     /// A job with video, in the order in which its tasks end.
     fn parts() -> Vec<Part> {
-        let queued = |kind, index, weight_ms| part(kind, index, TaskState::Queued, weight_ms);
+        let queued = |kind, weight_ms| part(kind, TaskState::Queued, weight_ms);
         vec![
-            queued(TaskKind::Probe, 0, 0),
-            queued(TaskKind::Plan, 0, 0),
-            queued(TaskKind::Video, 0, 6_000),
-            queued(TaskKind::Video, 1, 3_000),
-            queued(TaskKind::Audio, 0, 9_000),
-            queued(TaskKind::Poster, 0, 0),
-            queued(TaskKind::Package, 0, 0),
-            queued(TaskKind::Finish, 0, 0),
+            queued(TaskKind::Probe, 0),
+            queued(TaskKind::Plan, 0),
+            queued(TaskKind::Video, 6_000),
+            queued(TaskKind::Video, 3_000),
+            queued(TaskKind::Audio, 9_000),
+            queued(TaskKind::Poster, 0),
+            queued(TaskKind::Package, 0),
+            queued(TaskKind::Finish, 0),
         ]
     }
 
@@ -178,7 +176,10 @@ mod tests {
             before = now;
         }
         assert_eq!(before.to_bits(), UNFINISHED_MAX.to_bits());
-        assert_eq!(measure(JobState::Succeeded, &parts, &HashMap::new()).percent.to_bits(), 100.0_f64.to_bits());
+        assert_eq!(
+            measure(JobState::Succeeded, &parts, &HashMap::new()).percent.to_bits(),
+            100.0_f64.to_bits()
+        );
     }
 
     #[test]
@@ -199,7 +200,10 @@ mod tests {
         };
         let half = sample(2, 3_000);
         assert!((half.percent - idle.percent - 30.0).abs() < 1e-9, "{half:?}");
-        assert_eq!((half.video_ms, half.audio_ms.as_slice(), half.speed.to_bits()), (3_000, &[0][..], 1.5_f64.to_bits()));
+        assert_eq!(
+            (half.video_ms, half.audio_ms.as_slice(), half.speed.to_bits()),
+            (3_000, &[0][..], 1.5_f64.to_bits())
+        );
         assert_eq!(sample(1, 3_000), idle, "an earlier claim");
         assert_eq!(sample(2, 99_000).video_ms, 6_000);
         assert_eq!(sample(2, -5).video_ms, 0);
@@ -207,13 +211,13 @@ mod tests {
 
     #[test]
     fn a_source_without_video_is_mostly_audio() {
-        let done = |kind, weight_ms| part(kind, 0, TaskState::Succeeded, weight_ms);
+        let done = |kind, weight_ms| part(kind, TaskState::Succeeded, weight_ms);
         let parts = [
             done(TaskKind::Probe, 0),
             done(TaskKind::Plan, 0),
             done(TaskKind::Audio, 5_000),
-            part(TaskKind::Package, 0, TaskState::Queued, 0),
-            part(TaskKind::Finish, 0, TaskState::Queued, 0),
+            part(TaskKind::Package, TaskState::Queued, 0),
+            part(TaskKind::Finish, TaskState::Queued, 0),
         ];
         assert!(at(&parts) > 90.0, "{}", at(&parts));
     }

@@ -79,6 +79,10 @@ mod tests {
         assert_eq!(rate_of(&[(0, 5.0)]).time_left(), None);
         assert_eq!(rate_of(&[(0, 5.0), (1_000, 5.0)]).time_left(), None);
         assert_eq!(rate_of(&[(0, 5.0), (100, 50.0)]).time_left(), None, "too close");
-        assert_eq!(rate_of(&[(0, 5.0), (1_000, 50.0), (2_000, 1.0)]).time_left(), None, "began again");
+        assert_eq!(
+            rate_of(&[(0, 5.0), (1_000, 50.0), (2_000, 1.0)]).time_left(),
+            None,
+            "began again"
+        );
     }
 }

@@ -136,7 +136,10 @@ impl Samples {
     /// What changed after `seen`, longest ago first, at most `count_max`, and the version up to which that is all.
     pub(crate) fn changed_since(&self, seen: Version, count_max: usize) -> (Vec<Subject>, Version) {
         let jobs = self.jobs.iter().map(|(id, of_job)| (of_job.version, Subject::Job(*id)));
-        let uploads = self.uploads.iter().map(|(id, of_upload)| (of_upload.version, Subject::Upload(*id)));
+        let uploads = self
+            .uploads
+            .iter()
+            .map(|(id, of_upload)| (of_upload.version, Subject::Upload(*id)));
         let mut changed: Vec<(Version, Subject)> = jobs.chain(uploads).filter(|(version, _)| *version > seen).collect();
         changed.sort_by_key(|(version, _)| *version);
         let upto = match changed.get(count_max) {
@@ -171,7 +174,13 @@ mod tests {
     fn the_newest_of_the_newest_claim_counts() {
         let (job, id, now) = (JobId::new(), TaskId::new(), Instant::now());
         let mut samples = Samples::default();
-        for (epoch, done_ms, expected) in [(1, 500, 500), (1, 400, 500), (2, 100, 100), (1, 900, 100), (2, 300, 300)] {
+        for (epoch, done_ms, expected) in [
+            (1, 500, 500),
+            (1, 400, 500),
+            (2, 100, 100),
+            (1, 900, 100),
+            (2, 300, 300),
+        ] {
             samples.put(&task(job, id, epoch, done_ms), now);
             assert_eq!(samples.of_job(job).0[&id].done_ms, expected);
         }

@@ -87,7 +87,11 @@ impl Subscription {
     /// Waits for one more key. Call it before looking at what the key stands for, or a change in between is heard of late.
     pub(crate) fn add(&mut self, key: Key) {
         if !self.keys.contains(&key) {
-            self.signals.lock().entry(key).or_default().push(Arc::clone(&self.signal));
+            self.signals
+                .lock()
+                .entry(key)
+                .or_default()
+                .push(Arc::clone(&self.signal));
             self.keys.push(key);
         }
     }

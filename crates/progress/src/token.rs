@@ -75,10 +75,11 @@ mod tests {
     use reelway_domain::{JobId, UploadId};
 
     use super::*;
+    use crate::target::Single;
 
     #[test]
     fn tokens_round_trip() {
-        let target = Target::Job(JobId::new());
+        let target = Target::One(Single::Job(JobId::new()));
         let position = Position {
             seq: EventSeq(i64::MAX),
             percent: 99.9,
@@ -89,13 +90,17 @@ mod tests {
 
     #[test]
     fn other_tokens_are_refused() {
-        let target = Target::Upload(UploadId::new());
+        let target = Target::One(Single::Upload(UploadId::new()));
         let position = |percent| Position {
             seq: EventSeq(7),
             percent,
         };
         let token = encode(target, position(1.0));
-        for other in [Target::Upload(UploadId::new()), Target::Job(JobId::new()), Target::Everything] {
+        for other in [
+            Target::One(Single::Upload(UploadId::new())),
+            Target::One(Single::Job(JobId::new())),
+            Target::Everything,
+        ] {
             assert_eq!(decode(other, &token).unwrap_err().reason, Reason::ResumeTokenInvalid);
         }
         let mut altered = token.to_vec();

@@ -7,9 +7,13 @@ use reelway_blob::DiskStore;
 use reelway_bus::Bus;
 use reelway_catalog::Catalog;
 use reelway_domain::{Failure, Reason, limits};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{meter, registry::Registry};
+
+/// So many streams take the next chunk in while they write one; further ones read and write in turn.
+const READING_AHEAD_MAX: usize = 16;
 
 /// What can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) shutdown: CancellationToken,
     pub(crate) registry: Registry,
+    pub(crate) reading_ahead: Semaphore,
     calls: TaskTracker,
 }
 
@@ -60,6 +65,7 @@ impl UploadServer {
             settings,
             shutdown,
             registry: Registry::default(),
+            reading_ahead: Semaphore::new(READING_AHEAD_MAX),
             calls: TaskTracker::new(),
         };
         Self {

@@ -9,7 +9,10 @@ use reelway_rpc::{
     request::{require_id, violation},
     to_status,
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::timeout,
+};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 
@@ -22,8 +25,8 @@ use crate::{
     writer::Writer,
 };
 
-/// Pieces that wait while another is being written.
-const PIECES_WAITING_MAX: usize = 1;
+/// Pieces of one upload that are in memory, at most: one that is being written and one that waits.
+const PIECES_MAX: usize = 2;
 /// How long a client that is answered only at the end may go on sending what is not needed any more.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
@@ -119,13 +122,22 @@ async fn pump<S>(
 where
     S: Stream<Item = Result<Option<UploadChunk>, Status>> + Unpin,
 {
-    let (pieces, arriving) = mpsc::channel(PIECES_WAITING_MAX);
-    let intake = Intake::new(writer.row.id, writer.row.size, writer.row.durable_offset);
     let shared = Arc::clone(&writer.shared);
+    // Reading ahead makes one upload faster; many uploads keep the machine busy without it, and in less memory.
+    let ahead = shared.reading_ahead.try_acquire();
+    let rooms = Arc::new(Semaphore::new(if ahead.is_ok() { PIECES_MAX } else { 1 }));
+    let (pieces, arriving) = mpsc::channel(PIECES_MAX);
+    let intake = Intake::new(writer.row.id, writer.row.size, writer.row.durable_offset);
     tokio::join!(
-        feed(intake, first, chunks, pieces, &shared),
+        feed(intake, first, chunks, Outlet { pieces, rooms }, &shared),
         writer.run(arriving, answers)
     )
+}
+
+/// Where pieces go. Each has room until it is written.
+struct Outlet {
+    pieces: mpsc::Sender<(Piece, OwnedSemaphorePermit)>,
+    rooms: Arc<Semaphore>,
 }
 
 /// Hands on what arrives until the client or the file ends, or the writer stops.
@@ -133,42 +145,41 @@ async fn feed<S>(
     mut intake: Intake,
     first: UploadChunk,
     chunks: &mut S,
-    pieces: mpsc::Sender<Piece>,
+    outlet: Outlet,
     shared: &Shared,
 ) -> Result<(), Cut>
 where
     S: Stream<Item = Result<Option<UploadChunk>, Status>> + Unpin,
 {
+    let Outlet { pieces, rooms } = outlet;
     let mut first = Some(first);
-    loop {
-        // Room first: what has no place yet stays in the connection, and its window tells the client to wait.
-        let Ok(room) = pieces.reserve().await else {
-            return Ok(());
-        };
-        if let Some(piece) = intake.whole() {
-            // A crash came between the last byte and the completion.
-            room.send(piece);
-            return Ok(());
-        }
-        let chunk = match first.take() {
-            Some(chunk) => chunk,
-            None => tokio::select! {
-                biased;
-                () = pieces.closed() => return Ok(()),
-                next = next(chunks, shared) => match next? {
-                    Some(chunk) => chunk,
-                    None => return Ok(()),
+    // There is no next room once the semaphore is closed, which nobody does.
+    while let Ok(room) = Arc::clone(&rooms).acquire_owned().await {
+        // A crash may have come between the last byte and the completion.
+        let mut piece = intake.whole();
+        if piece.is_none() {
+            // Room first: what has no place yet stays in the connection, and its window tells the client to wait.
+            let chunk = match first.take() {
+                Some(chunk) => chunk,
+                None => tokio::select! {
+                    biased;
+                    () = pieces.closed() => return Ok(()),
+                    next = next(chunks, shared) => match next? {
+                        Some(chunk) => chunk,
+                        None => return Ok(()),
+                    },
                 },
-            },
-        };
-        if let Some(piece) = intake.accept(chunk)? {
-            let is_last = matches!(piece.then, Then::Finish(_));
-            room.send(piece);
-            if is_last {
-                return Ok(());
-            }
+            };
+            piece = intake.accept(chunk)?;
+        }
+        let Some(piece) = piece else { continue };
+        let is_last = matches!(piece.then, Then::Finish(_));
+        // A piece with room has a place in the channel. If the writer has stopped, it says why.
+        if pieces.send((piece, room)).await.is_err() || is_last {
+            break;
         }
     }
+    Ok(())
 }
 
 /// The next chunk; `None` when the client has ended its side.

@@ -5,11 +5,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use reelway_blob::{BlobError, StagedFile};
 use reelway_catalog::{Commit, Upload};
 use reelway_domain::{Offset, Sample, limits};
 use tokio::{
-    sync::mpsc,
+    sync::{OwnedSemaphorePermit, mpsc},
     task::{JoinError, JoinSet},
     time::{Instant, MissedTickBehavior, interval_at},
 };
@@ -65,7 +66,11 @@ impl Writer {
 
     /// Writes all pieces, until there are none any more or the file is complete. What was written is durable then, also
     /// if something went wrong, unless that is what went wrong.
-    pub(crate) async fn run(&mut self, pieces: mpsc::Receiver<Piece>, answers: &Answers) -> Result<(), Stopped> {
+    pub(crate) async fn run(
+        &mut self,
+        pieces: mpsc::Receiver<(Piece, OwnedSemaphorePermit)>,
+        answers: &Answers,
+    ) -> Result<(), Stopped> {
         let result = self.write_all(pieces, answers).await;
         if let Err(Stopped::Failed(failure)) = &result {
             let saved = self.settle().await;
@@ -77,7 +82,11 @@ impl Writer {
         result
     }
 
-    async fn write_all(&mut self, mut pieces: mpsc::Receiver<Piece>, answers: &Answers) -> Result<(), Stopped> {
+    async fn write_all(
+        &mut self,
+        mut pieces: mpsc::Receiver<(Piece, OwnedSemaphorePermit)>,
+        answers: &Answers,
+    ) -> Result<(), Stopped> {
         let mut slow = interval_at(Instant::now() + COMMIT_EVERY, COMMIT_EVERY);
         slow.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -90,8 +99,9 @@ impl Writer {
                 }
                 _ = slow.tick() => commit_bytes_min = 1,
                 piece = pieces.recv() => {
-                    let Some(Piece { offset, data, then }) = piece else { return self.settle().await };
+                    let Some((Piece { offset, data, then }, room)) = piece else { return self.settle().await };
                     self.write(offset, data).await?;
+                    drop(room);
                     match then {
                         Then::GoOn => {}
                         Then::Flush => {
@@ -108,7 +118,7 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, offset: Offset, data: bytes::Bytes) -> Result<(), Stopped> {
+    async fn write(&mut self, offset: Offset, data: Bytes) -> Result<(), Stopped> {
         if data.is_empty() {
             return Ok(());
         }

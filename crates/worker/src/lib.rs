@@ -4,8 +4,12 @@
 //! it, and the catalog records what came of it, under the lease's epoch.
 
 mod attempt;
+#[cfg(test)]
+mod fidelity;
 mod lease;
 mod scratch;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod work;

@@ -151,10 +151,16 @@ impl Node {
         let jobs = Jobs::new(catalog.clone(), store.clone(), urls.clone());
         let progress = Progress::new(catalog.clone(), hub, urls, shutdown.clone());
         let grpc = GrpcServer::new(listeners.grpc)
-            .add_service(uploads.into_service())
+            .add_service(uploads.clone().into_service())
             .add_service(jobs.into_service())
             .add_service(progress.into_service());
         let stop = shutdown.clone();
+        // A stream may outlive its connection: the catalog is closed only when what arrived is durable.
+        let drained = shutdown.clone();
+        roles.endless("uploads", async move {
+            drained.cancelled().await;
+            uploads.drained().await;
+        });
         roles.spawn("grpc", grpc.serve(async move { stop.cancelled().await }, GRACE));
         let play = play_router(catalog.clone(), store);
         roles.spawn(

@@ -60,6 +60,11 @@ pub(crate) fn verdict(job: &v1::Job) -> Result<(), CliError> {
     }
 }
 
+/// As exact as anybody wants to read it.
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
 /// What was told of the job, so that nothing is told twice.
 struct Told<'a> {
     job_id: &'a str,
@@ -115,7 +120,7 @@ impl Told<'_> {
     fn progress(&mut self, progress: &v1::Progress) {
         if self.progress_at.is_none_or(|at| at.elapsed() >= PROGRESS_EVERY) {
             self.progress_at = Some(Instant::now());
-            let (percent, speed) = (progress.percent, progress.speed);
+            let (percent, speed) = (tenths(progress.percent), tenths(progress.speed));
             self.reporter.tell(&Event::JobProgress {
                 job_id: self.job_id.to_owned(),
                 percent,

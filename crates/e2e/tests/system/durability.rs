@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, transport::Channel};
 use uuid::Uuid;
 
-use crate::harness::Node;
+use crate::harness::{Node, noise};
 
 /// How often the server is killed.
 const KILLS: usize = 100;
@@ -30,7 +30,7 @@ async fn acked_is_durable_through_100_kills() {
     let seed = env::var(SEED_VARIABLE).map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
     eprintln!("{SEED_VARIABLE}={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let noise = noise(seed);
+    let noise = Bytes::from(noise(seed, NOISE_BYTES));
     let mut node = Node::start().await;
     let (mut done, mut file, mut cut) = (Vec::new(), File::new(&mut random, &noise), 0);
     for _ in 0..KILLS {
@@ -50,17 +50,25 @@ async fn acked_is_durable_through_100_kills() {
             node.kill9().await;
         };
         let (status, ()) = tokio::join!(sending, killing);
-        assert!(std::error::Error::source(&status).is_some(), "only the kill ends a stream: {status:?}");
+        assert!(
+            std::error::Error::source(&status).is_some(),
+            "only the kill ends a stream: {status:?}"
+        );
         cut += usize::from(file.upload_id.is_some());
         node.restart().await;
     }
     let mut uploads = node.uploads().await;
-    file.go_on(&mut uploads, &mut random).await.expect("nobody kills the server any more");
+    file.go_on(&mut uploads, &mut random)
+        .await
+        .expect("nobody kills the server any more");
     done.push(file);
     for file in &done {
         file.is_whole(&node, &mut uploads).await;
     }
-    eprintln!("{KILLS} kills, {cut} of them in the middle of one of {} uploads", done.len());
+    eprintln!(
+        "{KILLS} kills, {cut} of them in the middle of one of {} uploads",
+        done.len()
+    );
     assert!(cut > KILLS / 2, "most kills are to hit an upload; only {cut} did");
 }
 
@@ -96,7 +104,11 @@ impl File {
     /// Sends what the server lacks, to the end or until the connection breaks.
     async fn go_on(&mut self, uploads: &mut Uploads, random: &mut StdRng) -> Result<(), Status> {
         let upload = self.stand(uploads).await?;
-        assert!(upload.durable_offset >= self.acked, "{} was acknowledged: {upload:?}", self.acked);
+        assert!(
+            upload.durable_offset >= self.acked,
+            "{} was acknowledged: {upload:?}",
+            self.acked
+        );
         if upload.state() == v1::UploadState::Complete {
             return Ok(());
         }
@@ -116,10 +128,17 @@ impl File {
     /// Where the upload stands. A create call that a kill left without an answer is made again with the same request id.
     async fn stand(&mut self, uploads: &mut Uploads) -> Result<v1::Upload, Status> {
         if let Some(upload_id) = self.upload_id.clone() {
-            let answer = uploads.get_upload(v1::GetUploadRequest { upload_id }).await?.into_inner();
+            let answer = uploads
+                .get_upload(v1::GetUploadRequest { upload_id })
+                .await?
+                .into_inner();
             return Ok(answer.upload.expect("an upload"));
         }
-        let expected_sha256 = if self.has_digest { Sha256::digest(&self.data).to_vec() } else { Vec::new() };
+        let expected_sha256 = if self.has_digest {
+            Sha256::digest(&self.data).to_vec()
+        } else {
+            Vec::new()
+        };
         let request = v1::CreateUploadRequest {
             size_bytes: self.knows_length.then(|| self.size()),
             expected_sha256: expected_sha256.into(),
@@ -127,7 +146,12 @@ impl File {
             preset: "none".to_owned(),
             ..Default::default()
         };
-        let upload = uploads.create_upload(request).await?.into_inner().upload.expect("an upload");
+        let upload = uploads
+            .create_upload(request)
+            .await?
+            .into_inner()
+            .upload
+            .expect("an upload");
         self.upload_id = Some(upload.id.clone());
         Ok(upload)
     }
@@ -135,10 +159,17 @@ impl File {
     /// The server says that the upload is complete, and what it stored is the file.
     async fn is_whole(&self, node: &Node, uploads: &mut Uploads) {
         let upload_id = self.upload_id.clone().expect("it was created");
-        let upload = uploads.get_upload(v1::GetUploadRequest { upload_id: upload_id.clone() }).await;
+        let upload = uploads
+            .get_upload(v1::GetUploadRequest {
+                upload_id: upload_id.clone(),
+            })
+            .await;
         let upload = upload.expect("an answer").into_inner().upload.expect("an upload");
         assert_eq!(upload.state(), v1::UploadState::Complete);
-        assert_eq!((upload.durable_offset, upload.size_bytes), (self.size(), Some(self.size())));
+        assert_eq!(
+            (upload.durable_offset, upload.size_bytes),
+            (self.size(), Some(self.size()))
+        );
         let shard = &upload_id[upload_id.len() - 2..];
         let stored = std::fs::read(node.data().join("store/uploads").join(shard).join(&upload_id)).expect("the bytes");
         assert!(stored == self.data, "{upload_id} is not what was sent");
@@ -168,7 +199,10 @@ async fn send(
             flush: random.random_ratio(1, 8),
             finish,
         };
-        chunks.send(v1::StreamUploadRequest { chunk: Some(chunk) }).await.map_err(|_| Broken)?;
+        chunks
+            .send(v1::StreamUploadRequest { chunk: Some(chunk) })
+            .await
+            .map_err(|_| Broken)?;
         if finish {
             return Ok(());
         }
@@ -185,21 +219,13 @@ async fn receive(
     let mut answers = uploads.stream_upload(ReceiverStream::new(requests)).await?.into_inner();
     let mut last = None;
     while let Some(answer) = answers.message().await? {
-        assert!(answer.durable_offset >= *acked, "the offset went back from {acked} to {}", answer.durable_offset);
+        assert!(
+            answer.durable_offset >= *acked,
+            "the offset went back from {acked} to {}",
+            answer.durable_offset
+        );
         *acked = answer.durable_offset;
         last = answer.upload.or(last);
     }
     Ok(last.expect("the last answer has the upload"))
-}
-
-/// Bytes that are nowhere the same, from a seed: xorshift64*.
-fn noise(seed: u64) -> Bytes {
-    let mut state = seed | 1;
-    let words = std::iter::repeat_with(|| {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes()
-    });
-    words.take(NOISE_BYTES / 8).flatten().collect::<Vec<u8>>().into()
 }

@@ -7,6 +7,7 @@ mod harness;
 mod kills;
 mod memory;
 mod order;
+mod pages;
 mod python;
 mod refusals;
 mod steering;

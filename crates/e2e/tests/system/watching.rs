@@ -25,13 +25,16 @@ async fn watch_resumes_over_a_kill() {
     node.kill9().await;
     node.restart_in_place().await;
 
-    let told_by_one = one.to_the_end(&upload.job_id).await;
-    let told_by_all = everything.to_the_end(&upload.job_id).await;
+    let told_by_one = one.until_end(&upload.job_id).await;
+    let told_by_all = everything.until_end(&upload.job_id).await;
     let job = node.job(&upload.job_id).await;
     assert_eq!(job.state(), v1::JobState::Succeeded, "{job:?}");
     assert_eq!(told_by_one, (first + 1..=job.event_seq).collect::<Vec<_>>());
     assert_eq!(told_by_all, (1..=job.event_seq).collect::<Vec<_>>());
-    assert!(one.messages.recv().await.is_none(), "after the last event the stream ends");
+    assert!(
+        one.messages.recv().await.is_none(),
+        "after the last event the stream ends"
+    );
 }
 
 /// A watch that reads all the time, as a user's does.
@@ -44,7 +47,10 @@ fn watch(node: &Node, target: Target) -> Watcher {
     let mut stream = Box::pin(node.client().watch(target));
     tokio::spawn(async move {
         while let Some(message) = stream.next().await {
-            let message = message.expect("the server comes back").message.expect("a message that is known");
+            let message = message
+                .expect("the server comes back")
+                .message
+                .expect("a message that is known");
             if sender.send(message).is_err() {
                 return;
             }
@@ -55,18 +61,27 @@ fn watch(node: &Node, target: Target) -> Watcher {
 
 impl Watcher {
     async fn next(&mut self) -> Message {
-        timeout(JOB_MAX, self.messages.recv()).await.expect("a sign of life").expect("the stream goes on")
+        timeout(JOB_MAX, self.messages.recv())
+            .await
+            .expect("a sign of life")
+            .expect("the stream goes on")
     }
 
     /// Waits for the snapshot that a watch begins with; gives the last event's number of its first job.
     async fn snapshot(&mut self) -> i64 {
         let message = self.next().await;
-        let Message::Snapshot(snapshot) = &message else { panic!("no snapshot: {message:?}") };
-        snapshot.entries.first().and_then(|entry| entry.job.as_ref()).map_or(0, |job| job.event_seq)
+        let Message::Snapshot(snapshot) = &message else {
+            panic!("no snapshot: {message:?}")
+        };
+        snapshot
+            .entries
+            .first()
+            .and_then(|entry| entry.job.as_ref())
+            .map_or(0, |job| job.event_seq)
     }
 
     /// The numbers of the job's events, in the order in which they come, up to the one that ends it.
-    async fn to_the_end(&mut self, job_id: &str) -> Vec<i64> {
+    async fn until_end(&mut self, job_id: &str) -> Vec<i64> {
         let mut seqs = Vec::new();
         let mut percent = BTreeMap::new();
         loop {
@@ -79,7 +94,11 @@ impl Watcher {
                 }
                 Message::Sample(sample) => {
                     let before = percent.insert(sample.job_id.clone(), sample.percent).unwrap_or(0.0);
-                    assert!((before..=100.0).contains(&sample.percent), "{before} % and then {} %", sample.percent);
+                    assert!(
+                        (before..=100.0).contains(&sample.percent),
+                        "{before} % and then {} %",
+                        sample.percent
+                    );
                 }
                 Message::Event(_) | Message::Snapshot(_) | Message::Bookmark(_) => {}
             }

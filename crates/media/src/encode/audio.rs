@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{OUTPUT_BYTES_MAX, progress_of, seconds};
+use super::{OUTPUT_BYTES_MAX, seconds};
 use crate::{
     AudioPlan, EncodeProgress, Error, Workspace, ffmpeg,
     input::{self, Args},
@@ -65,7 +65,12 @@ pub async fn encode_audio(
     ]);
     args.push(file_url(&file));
     ffmpeg::run(work, args, OUTPUT_BYTES_MAX, work.tools.limits().stall_max, |block| {
-        progress(progress_of(block, 0, audio.duration_ms));
+        let done_ms = (block.out_time_us / 1000).clamp(0, audio.duration_ms);
+        progress(EncodeProgress {
+            frames: 0,
+            done_ms,
+            speed: block.speed,
+        });
     })
     .await?;
     Ok(file)

@@ -4,12 +4,12 @@ use std::{ffi::OsString, path::PathBuf};
 
 use reelway_domain::{EncoderSpeed, Reason, RungSize};
 
-use super::{OUTPUT_BYTES_MAX, graph, level, progress_of, ticks_to_ms};
+use super::{OUTPUT_BYTES_MAX, graph, level, seconds};
 use crate::{
-    ChunkPlan, EncodeProgress, Error, TICKS_PER_SECOND, VideoPlan, Workspace,
-    encode::seconds,
-    ffmpeg,
+    ChunkPlan, EncodeProgress, Error, TICKS_PER_SECOND, VideoPlan, Workspace, ffmpeg,
     input::{self, Args},
+    plan::ticks_to_ms,
+    progress::Block,
     sandbox::file_url,
 };
 
@@ -75,7 +75,6 @@ pub async fn encode_chunk(
         encoder(&mut args, video, chunk, rung);
         args.push(file_url(piece));
     }
-    let (start_ticks, duration_ms) = (chunk.start_ticks(), ticks_to_ms(chunk.duration_ticks()));
     // More is decoded before the first frame comes out if decoding begins further back.
     let stall_max = work
         .tools
@@ -85,10 +84,21 @@ pub async fn encode_chunk(
     let mut frames = 0;
     ffmpeg::run(work, args, OUTPUT_BYTES_MAX, stall_max, |block| {
         frames = block.frames;
-        progress(progress_of(block, start_ticks, duration_ms));
+        progress(progress_of(block, chunk));
     })
     .await?;
     Ok(ChunkOutput { pieces, frames })
+}
+
+/// Frames tell more than the time that ffmpeg gives: that stays 0 until the first fragment is written.
+fn progress_of(block: &Block, chunk: &ChunkPlan) -> EncodeProgress {
+    let (duration_ms, planned) = (ticks_to_ms(chunk.duration_ticks()), chunk.frames().max(1));
+    let done_ms = duration_ms.saturating_mul(block.frames.clamp(0, planned)) / planned;
+    EncodeProgress {
+        frames: block.frames,
+        done_ms,
+        speed: block.speed,
+    }
 }
 
 /// Where to seek to, in microseconds from the container's start; `None` to read from there.

@@ -3,8 +3,8 @@
 
 use crate::{ChunkPlan, Colour, VideoPlan};
 
-/// Drops a frame that falls on the same tick as the one before it, as the plan did.
-const ONE_PER_TICK: &str = "select='isnan(prev_selected_pts)+gt(pts,prev_selected_pts)'";
+/// Gives a frame that falls on the tick of the one before it (or earlier) the next tick, as the plan did.
+const ONE_PER_TICK: &str = "setpts='if(isnan(PREV_OUTPTS),PTS,max(PTS,PREV_OUTPTS+1))'";
 /// One picture for each frame, so that frames still count; pictures that are not interlaced pass.
 const DEINTERLACE: &str = "bwdif=mode=send_frame:deint=interlaced";
 /// High dynamic range to what every screen shows, by way of linear light.

@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// Pictures of one grey each, so that a frame can be recognised by its brightness; neighbours differ by a lot.
-const GREYS: &str = "-f lavfi -i color=black:s=64x64:r=30:d=10,format=yuv420p,geq=lum='20+mod(N*37\\,200)':cb=128:cr=128";
+const GREYS: &str =
+    "-f lavfi -i color=black:s=64x64:r=30:d=10,format=yuv420p,geq=lum='20+mod(N*37\\,200)':cb=128:cr=128";
 const H264: &str = "-c:v libx264 -preset veryfast -crf 12";
 /// How much of a grey may be lost by encoding twice.
 const GREY_ERROR_MAX: u8 = 6;
@@ -22,7 +23,14 @@ const GREY_ERROR_MAX: u8 = 6;
 fn greys(file: &Path) -> Vec<u8> {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-i"]).arg(file);
-    command.args(["-map", "0:v:0", "-fps_mode", "passthrough", "-vf", "scale=1:1:flags=area,format=gray"]);
+    command.args([
+        "-map",
+        "0:v:0",
+        "-fps_mode",
+        "passthrough",
+        "-vf",
+        "scale=1:1:flags=area,format=gray",
+    ]);
     let output = command.args(["-f", "rawvideo", "-"]).output().unwrap();
     assert!(output.status.success());
     output.stdout
@@ -36,11 +44,22 @@ async fn chunk(bench: &Bench, source: &Path, video: &VideoPlan, index: usize, at
     let plan = &video.chunks[index];
     assert_eq!(output.frames, plan.frames(), "chunk {index}");
     let track = recut_video(&output.pieces[0], &plan.segments, &scratch, |n| format!("{n}.m4s")).unwrap();
-    let found: Vec<_> = track.segments.iter().map(|s| (s.number, s.start, s.duration, s.frames)).collect();
-    let planned: Vec<_> =
-        plan.segments.iter().map(|s| (s.number, s.start_ticks, s.duration_ticks, s.frames)).collect();
+    let found: Vec<_> = track
+        .segments
+        .iter()
+        .map(|s| (s.number, s.start, s.duration, s.frames))
+        .collect();
+    let planned: Vec<_> = plan
+        .segments
+        .iter()
+        .map(|s| (s.number, s.start_ticks, s.duration_ticks, s.frames))
+        .collect();
     assert_eq!(found, planned, "chunk {index}");
-    let pieces = track.segments.iter().flat_map(|s| std::fs::read(scratch.join(&s.file_name)).unwrap()).collect();
+    let pieces = track
+        .segments
+        .iter()
+        .flat_map(|s| std::fs::read(scratch.join(&s.file_name)).unwrap())
+        .collect();
     (pieces, track)
 }
 
@@ -51,7 +70,11 @@ async fn exact(bench: &Bench, source: &Path) -> Plan {
     let (mut whole, mut init) = (Vec::new(), None);
     for index in 0..video.chunks.len() {
         let (pieces, track) = chunk(bench, &read, video, index, 1).await;
-        assert_eq!(*init.get_or_insert(track.init.clone()), track.init, "one init section for all chunks");
+        assert_eq!(
+            *init.get_or_insert(track.init.clone()),
+            track.init,
+            "one init section for all chunks"
+        );
         if whole.is_empty() {
             whole = track.init;
         }
@@ -59,8 +82,16 @@ async fn exact(bench: &Bench, source: &Path) -> Plan {
     }
     let (expected, found) = (greys(source), greys(&bench.file("whole.mp4", &whole)));
     assert_eq!(found.len(), expected.len(), "frames of {}", source.display());
-    let error = expected.iter().zip(&found).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
-    assert!(error <= GREY_ERROR_MAX, "a frame is another one: {expected:?} became {found:?}");
+    let error = expected
+        .iter()
+        .zip(&found)
+        .map(|(a, b)| a.abs_diff(*b))
+        .max()
+        .unwrap_or(0);
+    assert!(
+        error <= GREY_ERROR_MAX,
+        "a frame is another one: {expected:?} became {found:?}"
+    );
     assert_eq!(plan.source.frames, i64::try_from(expected.len()).unwrap());
     plan
 }
@@ -75,29 +106,59 @@ async fn exact_of(words: &str, name: &str) -> Plan {
 async fn constant_rate_with_b_frames() {
     let plan = exact_of(&format!("{GREYS} {H264} -bf 3 -g 75"), "clip.mp4").await;
     let video = plan.video.unwrap();
-    assert_eq!(video.chunks.iter().map(crate::ChunkPlan::frames).collect::<Vec<_>>(), [120, 120, 60]);
-    assert_eq!((plan.source.duration_ms, video.frame_rate_max, plan.reads_mezzanine), (10_000, 30, false));
+    assert_eq!(
+        video.chunks.iter().map(crate::ChunkPlan::frames).collect::<Vec<_>>(),
+        [120, 120, 60]
+    );
+    assert_eq!(
+        (plan.source.duration_ms, video.frame_rate_max, plan.reads_mezzanine),
+        (10_000, 30, false)
+    );
 }
 
 #[tokio::test]
 async fn ntsc_rate_and_one_keyframe_in_all() {
-    let plan = exact_of(&format!("{GREYS},settb=1001/30000,setpts=N {H264} -bf 3 -g 1000 -sc_threshold 0"), "clip.mp4").await;
+    let plan = exact_of(
+        &format!("{GREYS},settb=1001/30000,setpts=N {H264} -bf 3 -g 1000 -sc_threshold 0"),
+        "clip.mp4",
+    )
+    .await;
     let video = plan.video.unwrap();
-    assert!(video.chunks[1..].iter().all(|c| c.seek_pts == Some(video.base_pts)), "{video:?}");
+    assert!(
+        video.chunks[1..].iter().all(|c| c.seek_pts == Some(video.base_pts)),
+        "{video:?}"
+    );
 }
 
 #[tokio::test]
 async fn variable_rate_with_a_gap_longer_than_a_segment() {
     let frames = "select='(lt(t\\,2)+gt(t\\,7.3))*mod(floor(n*n/3)\\,4)'";
     for name in ["clip.mp4", "clip.mkv"] {
-        let plan = exact_of(&format!("{GREYS},{frames} {H264} -bf 3 -g 40 -fps_mode passthrough"), name).await;
-        assert_eq!(plan.video.unwrap().chunks.iter().flat_map(|c| c.segments.clone()).count(), 3, "{name}");
+        let plan = exact_of(
+            &format!("{GREYS},{frames} {H264} -bf 3 -g 40 -fps_mode passthrough"),
+            name,
+        )
+        .await;
+        assert_eq!(
+            plan.video
+                .unwrap()
+                .chunks
+                .iter()
+                .flat_map(|c| c.segments.clone())
+                .count(),
+            3,
+            "{name}"
+        );
     }
 }
 
 #[tokio::test]
 async fn open_gops_in_matroska() {
-    exact_of(&format!("{GREYS} {H264} -bf 3 -x264-params open-gop=1:keyint=50:scenecut=0"), "clip.mkv").await;
+    exact_of(
+        &format!("{GREYS} {H264} -bf 3 -x264-params open-gop=1:keyint=50:scenecut=0"),
+        "clip.mkv",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -139,15 +200,40 @@ async fn other_containers_and_codecs() {
     let cases = [
         ("-c:v mpeg4 -bf 2 -q:v 2 -g 50", "clip.avi", true),
         ("-c:v flv -q:v 2 -g 50", "clip.flv", true),
-        ("-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M -g 50", "clip.webm", false),
-        ("-c:v libvpx -deadline realtime -cpu-used 8 -b:v 1M -auto-alt-ref 0 -g 50", "vp8.webm", false),
-        ("-c:v mpeg2video -q:v 2 -bf 2 -g 12", "clip.mpg", true),
-        ("-c:v libx264 -preset veryfast -movflags +frag_keyframe+empty_moov -g 50", "fragments.mp4", false),
+        (
+            "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M -g 50",
+            "clip.webm",
+            false,
+        ),
+        (
+            "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 1M -auto-alt-ref 0 -g 50",
+            "vp8.webm",
+            false,
+        ),
+        (
+            "-c:v mpeg2video -q:v 2 -bf 2 -g 12 -sc_threshold 1000000000",
+            "clip.mpg",
+            true,
+        ),
+        (
+            "-c:v libx264 -preset veryfast -movflags +frag_keyframe+empty_moov -g 50",
+            "fragments.mp4",
+            false,
+        ),
     ];
     for (codec, name, copied) in cases {
         let plan = exact_of(&format!("{GREYS} {codec}"), name).await;
         assert_eq!(plan.reads_mezzanine, copied, "{name}");
     }
+}
+
+#[tokio::test]
+async fn vp8_packets_that_are_not_shown_are_no_frames() {
+    let bench = Bench::new().await;
+    let codec = "-c:v libvpx -b:v 1M -auto-alt-ref 1 -lag-in-frames 16 -cpu-used 5 -f webm";
+    bench.ffmpeg(&format!("{GREYS} {codec} -pass 1"), "/dev/null");
+    let source = bench.ffmpeg(&format!("{GREYS} {codec} -pass 2"), "clip.webm");
+    assert_eq!(exact(&bench, &source).await.source.frames, 300);
 }
 
 #[tokio::test]
@@ -158,7 +244,10 @@ async fn later_attempts_give_the_same_bytes() {
     let video = plan.video.unwrap();
     let (first, _) = chunk(&bench, &source, &video, 2, 1).await;
     for attempt in [1, 2, 4] {
-        assert!(chunk(&bench, &source, &video, 2, attempt).await.0 == first, "attempt {attempt}");
+        assert!(
+            chunk(&bench, &source, &video, 2, attempt).await.0 == first,
+            "attempt {attempt}"
+        );
     }
 }
 
@@ -168,7 +257,10 @@ async fn all_rungs_come_from_one_run_and_have_their_sizes() {
     let words = format!("-f lavfi -i testsrc2=s=240x160:r=25:d=1 -metadata:s:v rotate=90 {H264}");
     bench.ffmpeg(&words, "lying.mp4");
     let source = bench.ffmpeg("-i lying.mp4 -c copy -metadata:s:v rotate=90", "clip.mp4");
-    let rung = |short_side| Rung { short_side, bitrate_max: 300_000 };
+    let rung = |short_side| Rung {
+        short_side,
+        bitrate_max: 300_000,
+    };
     let ladder = reelway_domain::Ladder {
         rungs: vec![rung(160), rung(90), rung(48)],
         speed: EncoderSpeed::Fast,
@@ -179,8 +271,14 @@ async fn all_rungs_come_from_one_run_and_have_their_sizes() {
     let (video, scratch) = (plan.video.unwrap(), bench.scratch());
     let mut samples = Vec::new();
     let work = bench.workspace(&source, &scratch);
-    let output = encode_chunk(&work, &video, 0, 1, |sample| samples.push(sample)).await.unwrap();
-    let sizes: Vec<(u32, u32)> = output.pieces.iter().map(|piece| size_of(piece, &video, &scratch)).collect();
+    let output = encode_chunk(&work, &video, 0, 1, |sample| samples.push(sample))
+        .await
+        .unwrap();
+    let sizes: Vec<(u32, u32)> = output
+        .pieces
+        .iter()
+        .map(|piece| size_of(piece, &video, &scratch))
+        .collect();
     assert_eq!(sizes, [(160, 240), (90, 136), (48, 72)]);
     let last = samples.last().unwrap();
     assert_eq!((last.frames, last.done_ms), (25, 1000));
@@ -195,7 +293,10 @@ fn size_of(piece: &Path, video: &VideoPlan, scratch: &Path) -> (u32, u32) {
 #[tokio::test]
 async fn odd_sizes_and_interlaced_pictures() {
     let bench = Bench::new().await;
-    let odd = bench.ffmpeg("-f lavfi -i testsrc2=s=161x121:r=10:d=1 -c:v libx264 -pix_fmt yuv444p", "odd.mp4");
+    let odd = bench.ffmpeg(
+        "-f lavfi -i testsrc=s=161x121:r=10:d=1 -c:v libx264 -pix_fmt yuv444p",
+        "odd.mp4",
+    );
     let fields = bench.ffmpeg(
         "-f lavfi -i testsrc2=s=176x144:r=50:d=1 -vf interlace,setfield=tff -c:v libx264 -x264-params interlaced=1:tff=1",
         "fields.mkv",
@@ -210,24 +311,69 @@ async fn odd_sizes_and_interlaced_pictures() {
 }
 
 #[tokio::test]
+async fn high_dynamic_range_becomes_what_every_screen_shows() {
+    let bench = Bench::new().await;
+    let tags = "-pix_fmt yuv420p10le -color_trc smpte2084 -colorspace bt2020nc -color_primaries bt2020";
+    let source = bench.clip("10", 1.0, &format!("{H264} {tags}"), "hdr.mp4");
+    let (plan, read) = bench.plan(&source, &one_rung()).await.unwrap();
+    let (video, scratch) = (plan.video.unwrap(), bench.scratch());
+    assert_eq!(video.tone_map, bench.tools.tone_maps());
+    let output = encode_chunk(&bench.workspace(&read, &scratch), &video, 0, 1, |_| {})
+        .await
+        .unwrap();
+    let probe = bench.probe(&output.pieces[0]).await.unwrap().video.unwrap();
+    assert_eq!(output.frames, 10);
+    assert!(!probe.colour.is_hdr());
+    assert_eq!(probe.colour.matrix, "bt709");
+}
+
+#[tokio::test]
+async fn damage_in_the_middle_costs_frames_and_no_more() {
+    let bench = Bench::new().await;
+    let source = bench.clip("25", 4.0, &format!("{H264} -g 25"), "clip.mp4");
+    let mut bytes = std::fs::read(&source).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 3000].fill(0xA5);
+    let damaged = bench.file("damaged.mp4", &bytes);
+    let (plan, read) = bench.plan(&damaged, &one_rung()).await.unwrap();
+    let (video, scratch) = (plan.video.unwrap(), bench.scratch());
+    let output = encode_chunk(&bench.workspace(&read, &scratch), &video, 0, 1, |_| {})
+        .await
+        .unwrap();
+    assert!((75..=100).contains(&output.frames), "{}", output.frames);
+}
+
+#[tokio::test]
 async fn audio_is_whole_and_on_time() {
     let bench = Bench::new().await;
-    // Silence, then a tone from 1 s on, in a file whose clock begins at 3 s.
-    let tone = "-f lavfi -i sine=d=4:r=44100 -af adelay=1000 -output_ts_offset 3";
-    let source = bench.ffmpeg(&format!("{tone} -c:a aac"), "sound.m4a");
-    let (plan, read) = bench.plan(&source, &one_rung()).await.unwrap();
-    assert_eq!(plan.video, None);
-    let audio = plan.audio.unwrap();
-    assert_eq!((audio.channels, audio.bitrate), (1, 64_000));
-    assert!((4950..5100).contains(&audio.duration_ms), "{}", audio.duration_ms);
-    let scratch = bench.scratch();
-    let file = encode_audio(&bench.workspace(&read, &scratch), &audio, |_| {}).await.unwrap();
-    let track = recut_audio(&file, [0, 360_000], &scratch, |n| format!("{n}.m4a")).unwrap();
-    assert_eq!(track.segments.len(), 2);
-    let ticks: i64 = track.segments.iter().map(|s| s.duration).sum();
-    assert!((ticks * 1000 / 48_000 - audio.duration_ms).abs() <= 25, "{ticks}");
-    let onset = onset_ms(&[&track.init[..], &std::fs::read(scratch.join("0.m4a")).unwrap()].concat(), &bench);
-    assert!((onset - 1000).abs() <= 5, "the tone begins at {onset} ms");
+    // Silence, then a tone from 1 s on; once in a file that hides its encoder's delay, once with a clock that begins at 3 s.
+    let tone = "-f lavfi -i sine=d=4:r=44100 -af adelay=1000";
+    let plain = bench.ffmpeg(&format!("{tone} -c:a aac"), "plain.m4a");
+    let late = bench.ffmpeg(&format!("{tone} -output_ts_offset 3 -c:a pcm_s16le"), "late.mkv");
+    for source in [plain, late] {
+        let (plan, read) = bench.plan(&source, &one_rung()).await.unwrap();
+        assert_eq!(plan.video, None);
+        let audio = plan.audio.unwrap();
+        assert_eq!((audio.channels, audio.bitrate), (1, 64_000));
+        assert!((4950..5100).contains(&audio.duration_ms), "{}", audio.duration_ms);
+        let scratch = bench.scratch();
+        let file = encode_audio(&bench.workspace(&read, &scratch), &audio, |_| {})
+            .await
+            .unwrap();
+        let track = recut_audio(&file, [0, 360_000], &scratch, |n| format!("{n}.m4a")).unwrap();
+        assert_eq!(track.segments.len(), 2);
+        let ticks: i64 = track.segments.iter().map(|s| s.duration).sum();
+        assert!((ticks * 1000 / 48_000 - audio.duration_ms).abs() <= 25, "{ticks}");
+        let onset = onset_ms(
+            &[&track.init[..], &std::fs::read(scratch.join("0.m4a")).unwrap()].concat(),
+            &bench,
+        );
+        assert!(
+            (onset - 1000).abs() <= 5,
+            "{}: the tone begins at {onset} ms",
+            source.display()
+        );
+    }
 }
 
 /// When it first gets loud, by the samples that a player would hear.
@@ -236,7 +382,9 @@ fn onset_ms(track: &[u8], bench: &Bench) -> i64 {
     let wav = bench.ffmpeg("-i heard.mp4 -f s16le -ac 1 -ar 48000", "heard.raw");
     assert!(file.exists());
     let samples = std::fs::read(wav).unwrap();
-    let loud = samples.chunks_exact(2).position(|s| i16::from_le_bytes([s[0], s[1]]).abs() > 1000);
+    let loud = samples
+        .chunks_exact(2)
+        .position(|s| i16::from_le_bytes([s[0], s[1]]).abs() > 1000);
     i64::try_from(loud.unwrap()).unwrap() / 48
 }
 
@@ -248,7 +396,9 @@ async fn posters_are_jpegs_of_the_right_size() {
     for source in [long, one] {
         let (plan, read) = bench.plan(&source, &one_rung()).await.unwrap();
         let scratch = bench.scratch();
-        let poster = take_poster(&bench.workspace(&read, &scratch), &plan.video.unwrap()).await.unwrap();
+        let poster = take_poster(&bench.workspace(&read, &scratch), &plan.video.unwrap())
+            .await
+            .unwrap();
         let bytes = std::fs::read(&poster).unwrap();
         assert!(bytes.starts_with(&[0xFF, 0xD8]) && bytes.ends_with(&[0xFF, 0xD9]));
         assert_eq!(greys(&poster).len(), 1);
@@ -264,7 +414,10 @@ async fn cancelling_an_encode_ends_it() {
     let work = bench.workspace(&read, &scratch);
     let video = plan.video.unwrap();
     bench.cancel.cancel();
-    assert!(matches!(encode_chunk(&work, &video, 0, 1, |_| {}).await, Err(Error::Cancelled)));
+    assert!(matches!(
+        encode_chunk(&work, &video, 0, 1, |_| {}).await,
+        Err(Error::Cancelled)
+    ));
 }
 
 #[tokio::test]

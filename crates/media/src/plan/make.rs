@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Containers whose headers claim a duration that is the file's own, so that a shorter file was cut.
-const TELL_DURATION: [&str; 3] = ["avi", "flv", "wav"];
+const TELL_DURATION: [&str; 2] = ["avi", "flv"];
 /// What may be missing from a claimed duration without suspicion: one part in so many, and so many milliseconds.
 const SHORT_PARTS: i64 = 20;
 const SHORT_MS: i64 = 1000;

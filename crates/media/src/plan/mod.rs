@@ -138,3 +138,6 @@ pub struct AudioPlan {
     /// The bit rate, in bits a second.
     pub bitrate: u32,
 }
+
+#[cfg(test)]
+mod tests;

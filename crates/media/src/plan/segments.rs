@@ -12,10 +12,21 @@ pub(super) struct Timeline {
     pub(super) base_pts: i64,
     /// The timestamp after the last frame, in the source.
     pub(super) end_pts: i64,
-    /// Each frame's timestamp in the source, and in ticks from the first frame; both ascending.
-    pub(super) frames: Vec<(i64, i64)>,
+    /// The frames, in the order of showing.
+    pub(super) frames: Vec<Frame>,
     /// When the last frame ends, in ticks from the first frame.
     pub(super) end_ticks: i64,
+}
+
+/// When a frame is shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Frame {
+    /// In the source's time base.
+    pub(super) pts: i64,
+    /// In ticks from the first frame; no two frames have the same.
+    pub(super) ticks: i64,
+    /// The tick is later than the source's time, because the frame before has that.
+    is_moved: bool,
 }
 
 /// A segment and the timestamp in the source of its first frame.
@@ -27,18 +38,24 @@ pub(super) struct Cut {
 
 impl Timeline {
     /// Lays frames (their timestamps, ascending) out from the first one; `None` if there are none. Of frames that fall on
-    /// the same tick, the first one counts: a player could not show the others, and the encoder drops them too.
+    /// the same tick, the later ones are shown one tick after the other.
     pub(super) fn new(pts: &[i64], last_duration: i64, time_base: Rational) -> Option<Self> {
         let (base_pts, last_pts) = (*pts.first()?, *pts.last()?);
-        let mut frames: Vec<(i64, i64)> = pts
-            .iter()
-            .map(|&pts| (pts, time_base.to_ticks(pts.saturating_sub(base_pts))))
-            .collect();
-        frames.dedup_by_key(|(_, ticks)| *ticks);
-        let last_ticks = frames.last()?.1;
+        let mut previous: i64 = -1;
+        let frames = pts.iter().map(|&pts| {
+            let own = time_base.to_ticks(pts.saturating_sub(base_pts));
+            previous = own.max(previous.saturating_add(1));
+            Frame {
+                pts,
+                ticks: previous,
+                is_moved: own != previous,
+            }
+        });
+        let frames: Vec<Frame> = frames.collect();
+        let last_ticks = frames.last()?.ticks;
         let duration = match time_base.to_ticks(last_duration) {
-            1.. => time_base.to_ticks(last_duration),
-            _ => usual_duration(frames.len(), last_ticks),
+            0 => usual_duration(frames.len(), last_ticks),
+            told => told,
         };
         let end_pts = last_pts.saturating_add(last_duration.max(1));
         Some(Self {
@@ -52,9 +69,15 @@ impl Timeline {
     /// The segments: a new one begins with the first frame at or after each multiple of [`SEGMENT_MS`].
     pub(super) fn cut(&self) -> Vec<Cut> {
         let mut cuts: Vec<Cut> = Vec::new();
-        for &(start_pts, ticks) in &self.frames {
+        for &Frame {
+            pts: start_pts,
+            ticks,
+            is_moved,
+        } in &self.frames
+        {
             match cuts.last_mut() {
-                Some(last) if last.segment.start_ticks / SEGMENT_TICKS == ticks / SEGMENT_TICKS => {
+                // An encoder that begins with a frame can't know that the one before it pushes it on.
+                Some(last) if is_moved || last.segment.start_ticks / SEGMENT_TICKS == ticks / SEGMENT_TICKS => {
                     last.segment.frames += 1;
                 }
                 _ => cuts.push(Cut {
@@ -83,8 +106,8 @@ impl Timeline {
     /// The most frames that begin within any one second: what a decoder must keep up with.
     pub(super) fn frame_rate_max(&self) -> u32 {
         let (mut first, mut most) = (0, 0);
-        for (i, (_, ticks)) in self.frames.iter().enumerate() {
-            while self.frames[first].1 + TICKS_PER_SECOND <= *ticks {
+        for (i, frame) in self.frames.iter().enumerate() {
+            while self.frames[first].ticks + TICKS_PER_SECOND <= frame.ticks {
                 first += 1;
             }
             most = most.max(i + 1 - first);
@@ -146,11 +169,30 @@ mod tests {
     }
 
     #[test]
-    fn frames_at_the_same_time_count_once() {
+    fn frames_at_the_same_time_are_shown_one_after_the_other() {
         let micro = Rational { num: 1, den: 1_000_000 };
         let timeline = Timeline::new(&[0, 0, 2, 40_000], 40_000, micro).unwrap();
-        assert_eq!(timeline.frames, [(0, 0), (40_000, 3600)]);
+        let ticks: Vec<i64> = timeline.frames.iter().map(|frame| frame.ticks).collect();
+        assert_eq!(ticks, [0, 1, 2, 3600]);
         assert_eq!((timeline.end_pts, timeline.end_ticks), (80_000, 7200));
+    }
+
+    #[test]
+    fn no_segment_begins_with_a_frame_that_was_moved() {
+        assert_eq!(
+            cuts(&[0, 4000, 4000, 8000], 40),
+            [(0, 0, 4000, 1), (4000, 4000, 4000, 2), (8000, 8000, 40, 1)]
+        );
+        let fine = Rational {
+            num: 1,
+            den: 10_000_000,
+        };
+        // All on the last tick before 4 s, the second is moved to 4 s.
+        let timeline = Timeline::new(&[0, 39_999_889, 39_999_890, 40_000_800], 40, fine).unwrap();
+        assert_eq!(
+            timeline.cut().iter().map(|cut| cut.segment.frames).collect::<Vec<_>>(),
+            [3, 1]
+        );
     }
 
     #[test]

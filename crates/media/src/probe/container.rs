@@ -1,7 +1,7 @@
 //! A look at a file's first bytes and its outermost elements, before any program opens it.
 //!
-//! ffmpeg reads a file that was cut short without a word and exits with 0, but both MP4 and Matroska tell at the top how
-//! long they are.
+//! ffmpeg reads a file that was cut short without a word and exits with 0, but MP4, Matroska and RIFF tell how long they
+//! are.
 
 use std::{
     fs::File,
@@ -25,6 +25,10 @@ const FIRST_BOXES: [&[u8; 4]; 8] = [b"ftyp", b"styp", b"moov", b"mdat", b"free",
 const NEEDED_BOXES: [&[u8; 4]; 3] = [b"moov", b"moof", b"mdat"];
 /// The brands of still pictures in MP4's clothes.
 const PICTURE_BRANDS: [&[u8; 4]; 6] = [b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis"];
+/// So many bytes may be missing from a RIFF file: some writers count padding that they never write.
+const RIFF_SLOP_BYTES: u64 = 4096;
+/// Writers that can't go back leave a size from here on.
+const RIFF_OPEN_BYTES: u64 = 0x7FFF_F000;
 const EBML_HEADER: [u8; 4] = [0x1A, 0x45, 0xDF, 0xA3];
 const MATROSKA_SEGMENT: [u8; 4] = [0x18, 0x53, 0x80, 0x67];
 
@@ -71,6 +75,7 @@ fn look(file: &mut (impl Read + Seek)) -> io::Result<Outline> {
     match &head {
         _ if count < head.len() => Ok(Outline::Other),
         [a, b, c, d, ..] if [*a, *b, *c, *d] == EBML_HEADER => matroska(file, length),
+        [b'R', b'I', b'F', b'F', a, b, c, d, ..] => Ok(riff(u32::from_le_bytes([*a, *b, *c, *d]).into(), length)),
         [_, _, _, _, kind @ .., _, _, _, _] if FIRST_BOXES.contains(&kind) => {
             if kind == b"ftyp" && PICTURE_BRANDS.iter().any(|brand| head.ends_with(*brand)) {
                 return refused(Reason::SourceNotMedia, STILL_PICTURE);
@@ -117,6 +122,17 @@ fn boxes(file: &mut (impl Read + Seek), length: u64) -> io::Result<Outline> {
     } else {
         no_index()
     })
+}
+
+/// AVI and WAV: the outermost chunk has a size of its own.
+fn riff(size: u64, length: u64) -> Outline {
+    let end = size + 8;
+    let is_cut = (1..RIFF_OPEN_BYTES).contains(&size) && end > length + RIFF_SLOP_BYTES;
+    if is_cut {
+        cut_short(end - length)
+    } else {
+        Outline::Other
+    }
 }
 
 /// Reads the size of the segment, the one element that holds everything (RFC 8794 section 6, RFC 9559 section 4.5).
@@ -233,6 +249,15 @@ mod tests {
         assert_eq!(reason(&segment(0x80 | 20, 20)), None);
         assert_eq!(reason(&segment(0x80 | 20, 19)), Some(Reason::SourceTruncated));
         assert_eq!(reason(&segment(0xFF, 5)), None);
+    }
+
+    #[test]
+    fn riff_files_must_be_whole_unless_they_are_open() {
+        let riff = |size: u32| [b"RIFF", &size.to_le_bytes()[..], b"AVI ", &[0; 10_000]].concat();
+        assert_eq!(reason(&riff(10_004)), None);
+        assert_eq!(reason(&riff(10_010)), None, "padding");
+        assert_eq!(reason(&riff(20_000)), Some(Reason::SourceTruncated));
+        assert_eq!((reason(&riff(0)), reason(&riff(u32::MAX))), (None, None));
     }
 
     #[test]

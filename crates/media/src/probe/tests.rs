@@ -29,7 +29,7 @@ async fn what_is_no_media_is_refused_in_words() {
     );
     let zip = bench.file("zip.mp4", &[&b"PK\x03\x04\x14\0\0\0\x08\0"[..], &[7; 5000]].concat());
     let noise: Vec<u8> = (0..200_000_u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[1])
         .collect();
     let noise = bench.file("noise.mp4", &noise);
     let picture = bench.ffmpeg("-f lavfi -i testsrc2=s=320x180 -frames:v 1", "picture.png");

@@ -14,9 +14,10 @@ use nix::{
     },
     unistd::{Pid, getpid, getppid},
 };
+use seccompiler::BpfProgram;
 use tokio::process::Command;
 
-use super::Invocation;
+use super::{Invocation, syscalls};
 use crate::Limits;
 
 /// The most open files: ffmpeg needs one for each input and output, and the loader one at a time.
@@ -31,6 +32,7 @@ struct Restrictions {
     server: Pid,
     limits: [(Resource, u64, u64); 5],
     files: Option<OwnedFd>,
+    calls: Option<BpfProgram>,
 }
 
 /// Makes a command restrict itself before it becomes the program.
@@ -57,6 +59,7 @@ pub(super) fn confine(command: &mut Command, limits: &Limits, invocation: &Invoc
         server: getpid(),
         limits,
         files,
+        calls: syscalls::filter(),
     };
     // SAFETY: the closure only makes system calls on values that exist already; it neither allocates nor takes locks.
     unsafe { command.pre_exec(move || restrictions.apply()) };
@@ -75,8 +78,12 @@ impl Restrictions {
         }
         // SAFETY: a plain system call. Being less polite than wished is no reason to fail.
         unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
-        match &self.files {
-            Some(ruleset) => restrict_self(ruleset),
+        if let Some(ruleset) = &self.files {
+            restrict_self(ruleset)?;
+        }
+        // Last, because the steps above need calls that it forbids, or may one day.
+        match &self.calls {
+            Some(program) => seccompiler::apply_filter(program).map_err(|_| io::Error::last_os_error()),
             None => Ok(()),
         }
     }

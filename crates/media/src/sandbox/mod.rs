@@ -1,13 +1,15 @@
 //! The only place that starts ffmpeg and ffprobe: each as a process group of its own, with nothing in its environment, no
-//! privileges to gain, limits on what it may use, and (where the kernel has Landlock) no file but its own.
+//! privileges to gain, limits on what it may use, no socket, and (where the kernel has Landlock) no file but its own.
 //!
 //! Whoever awaits [`run`] owns the process: cancelling the token or dropping the future kills the whole group at once.
 
 mod confine;
+mod confinement;
 mod landlock;
 mod lines;
 mod outcome;
 mod spawner;
+mod syscalls;
 mod tail;
 
 use std::{
@@ -24,7 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::landlock::Confinement;
+pub use self::confinement::Confinement;
 pub(crate) use self::outcome::Finished;
 use self::{lines::Lines, spawner::Group, tail::Tail};
 use crate::{Error, Limits};
@@ -74,7 +76,10 @@ pub(crate) async fn run(
         () = cancel.cancelled() => Err(Error::Cancelled),
         () = sleep(invocation.wall_max) => Err(timed_out("ran for", invocation.wall_max)),
         ended = async {
-            let drained = async { Ok(tail.fill(stderr).await) };
+            let drained = async {
+                tail.fill(stderr).await;
+                Ok(())
+            };
             tokio::try_join!(follow(stdout, invocation.stall_max, &mut on_line), drained)?;
             group.wait().await.map_err(|e| Error::io("waiting for ffmpeg", &e))
         } => ended,

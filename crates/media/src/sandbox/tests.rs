@@ -211,3 +211,59 @@ async fn what_can_not_be_started_is_an_error() {
     .await;
     assert_eq!(ended.unwrap_err().failure().unwrap().reason, Reason::Internal);
 }
+
+#[tokio::test]
+async fn no_socket_can_be_made() {
+    let bench = Bench::new().await;
+    if !bench.tools.confinement().syscalls {
+        return;
+    }
+    let scratch = bench.scratch();
+    for address in ["tcp://127.0.0.1:9", "udp://127.0.0.1:9", "unix:///tmp/socket"] {
+        let args = vec!["-v".into(), "error".into(), address.into()];
+        let invocation = invocation(bench.tools.ffprobe(), args, &scratch);
+        let finished = run(bench.tools.limits(), invocation, &bench.cancel, |_| Ok(Step::Waiting))
+            .await
+            .unwrap();
+        assert!(
+            finished.stderr.contains("Function not implemented"),
+            "{address}: {}",
+            finished.stderr
+        );
+    }
+}
+
+/// Names the scratch directory of [`a_server_that_is_killed`], which does nothing without it.
+const VICTIM_SCRATCH: &str = "REELWAY_TEST_VICTIM_SCRATCH";
+
+/// Not a test of its own: the process that [`children_die_with_the_server`] kills.
+#[tokio::test]
+async fn a_server_that_is_killed() {
+    let Some(scratch) = std::env::var_os(VICTIM_SCRATCH).map(PathBuf::from) else {
+        return;
+    };
+    let bench = Bench::new().await;
+    let invocation = invocation(bench.tools.ffmpeg(), endless(&scratch), &scratch);
+    let _ = run(bench.tools.limits(), invocation, &bench.cancel, |_| Ok(Step::Moved)).await;
+}
+
+#[tokio::test]
+async fn children_die_with_the_server() {
+    let bench = Bench::new().await;
+    let scratch = bench.scratch();
+    let mut server = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sandbox::tests::a_server_that_is_killed"])
+        .env(VICTIM_SCRATCH, &scratch)
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let started = async {
+        while processes_in(&scratch).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), started).await.unwrap();
+    server.kill().await.unwrap();
+    assert!(gone(&scratch).await);
+}

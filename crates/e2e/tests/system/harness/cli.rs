@@ -5,7 +5,7 @@ use std::{ffi::OsStr, path::PathBuf, time::Duration};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Ended, Node, Process, reelway};
+use super::{Ended, Node, Process, process::reelway_path, reelway};
 
 /// A command that takes longer hangs.
 const COMMAND_MAX: Duration = Duration::from_secs(120);
@@ -24,7 +24,10 @@ impl Cli {
 
     /// A user of whatever is at this address.
     pub(crate) fn at(server: &str) -> Self {
-        Self { server: server.to_owned(), home: tempfile::tempdir().expect("a home") }
+        Self {
+            server: server.to_owned(),
+            home: tempfile::tempdir().expect("a home"),
+        }
     }
 
     /// A file of the user's.
@@ -36,8 +39,23 @@ impl Cli {
 
     /// Starts a command.
     pub(crate) fn start<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Process {
-        let mut command = reelway(args);
-        command.env("REELWAY_SERVER", &self.server).env("XDG_STATE_HOME", self.home.path());
+        self.spawn(reelway(args))
+    }
+
+    /// Runs a line in a shell, where `reelway` is the command.
+    pub(crate) async fn shell(&self, line: &str) -> Ended {
+        let bin = reelway_path();
+        let mut path = bin.parent().expect("a directory").as_os_str().to_owned();
+        path.push(":/usr/bin:/bin");
+        let mut shell = tokio::process::Command::new("sh");
+        shell.args(["-c", line]).env("PATH", path);
+        self.spawn(shell).ended(COMMAND_MAX).await
+    }
+
+    fn spawn(&self, mut command: tokio::process::Command) -> Process {
+        command
+            .env("REELWAY_SERVER", &self.server)
+            .env("XDG_STATE_HOME", self.home.path());
         command.current_dir(self.home.path());
         Process::spawn(command)
     }

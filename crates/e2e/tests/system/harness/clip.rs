@@ -27,7 +27,13 @@ pub(crate) struct Clip {
 impl Clip {
     /// A clip with sound that is made and encoded quickly: 30 frames a second.
     pub(crate) const fn short(seconds: u32) -> Self {
-        Self { name: "clip.mp4", seconds, rate: 30, size: "320x240", options: &[] }
+        Self {
+            name: "clip.mp4",
+            seconds,
+            rate: 30,
+            size: "320x240",
+            options: &[],
+        }
     }
 
     /// How many frames it has.
@@ -45,13 +51,28 @@ pub(crate) async fn clip(clip: Clip) -> PathBuf {
         return path;
     }
     // Another test may be making the same one: the whole file appears at once, whoever is first.
-    let fresh = path.with_file_name(format!("{}-{:016x}-{}", process::id(), rand::random::<u64>(), clip.name));
+    let fresh = path.with_file_name(format!(
+        "{}-{:016x}-{}",
+        process::id(),
+        rand::random::<u64>(),
+        clip.name
+    ));
     let (seconds, rate, size) = (clip.seconds, clip.rate, clip.size);
     let video = format!("testsrc2=size={size}:rate={rate}:duration={seconds}");
     let audio = format!("sine=frequency=440:duration={seconds}");
     let mut ffmpeg = Tool::new("ffmpeg");
     ffmpeg.args(["-f", "lavfi", "-i", &video, "-f", "lavfi", "-i", &audio]);
-    ffmpeg.args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest"]);
+    ffmpeg.args([
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "aac",
+        "-shortest",
+    ]);
     ffmpeg.args(clip.options).path(&fresh).run().await;
     fs::rename(&fresh, &path).expect("a clip");
     path
@@ -86,11 +107,29 @@ impl Tool {
         self
     }
 
+    /// Sets a variable of the environment.
+    pub(crate) fn env(&mut self, name: &str, path: &Path) -> &mut Self {
+        self.0.env(name, path);
+        self
+    }
+
     /// Runs it and gives its standard output.
     pub(crate) async fn run(&mut self) -> String {
-        let ended = self.0.output().await.unwrap_or_else(|error| panic!("{:?}: {error}", self.0));
-        let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
-        assert!(ended.status.success(), "{:?} ended with {}\n{out}\n{err}", self.0, ended.status);
+        let ended = self
+            .0
+            .output()
+            .await
+            .unwrap_or_else(|error| panic!("{:?}: {error}", self.0));
+        let (out, err) = (
+            String::from_utf8_lossy(&ended.stdout),
+            String::from_utf8_lossy(&ended.stderr),
+        );
+        assert!(
+            ended.status.success(),
+            "{:?} ended with {}\n{out}\n{err}",
+            self.0,
+            ended.status
+        );
         out.into_owned()
     }
 }

@@ -25,9 +25,14 @@ impl Mark {
     pub(crate) async fn now(node: &Node, job_id: &str) -> Self {
         let mut stream = watch(node, job_id, Bytes::new()).await;
         let first = next(&mut stream).await.expect("a snapshot");
-        let Some(Message::Snapshot(snapshot)) = &first.message else { panic!("no snapshot: {first:?}") };
+        let Some(Message::Snapshot(snapshot)) = &first.message else {
+            panic!("no snapshot: {first:?}")
+        };
         let seq = snapshot.entries[0].job.as_ref().expect("a job").event_seq;
-        Self { seq, token: first.resume_token }
+        Self {
+            seq,
+            token: first.resume_token,
+        }
     }
 
     /// All events after it; the job must end.
@@ -51,9 +56,17 @@ impl Mark {
 async fn watch(node: &Node, job_id: &str, resume_token: Bytes) -> Streaming<v1::WatchProgressResponse> {
     let target = Some(Target::JobId(job_id.to_owned()));
     let request = v1::WatchProgressRequest { target, resume_token };
-    node.progress().await.watch_progress(request).await.expect("a stream").into_inner()
+    node.progress()
+        .await
+        .watch_progress(request)
+        .await
+        .expect("a stream")
+        .into_inner()
 }
 
 async fn next(stream: &mut Streaming<v1::WatchProgressResponse>) -> Option<v1::WatchProgressResponse> {
-    timeout(SILENCE_MAX, stream.message()).await.expect("a sign of life").expect("the stream ends with OK")
+    timeout(SILENCE_MAX, stream.message())
+        .await
+        .expect("a sign of life")
+        .expect("the stream ends with OK")
 }

@@ -19,6 +19,9 @@ pub(crate) async fn get(url: &str) -> Response<Bytes> {
 pub(crate) async fn get_ok(url: &str) -> (String, Bytes) {
     let answer = get(url).await;
     assert_eq!(answer.status(), StatusCode::OK, "{url}: {:?}", answer.body());
-    let content_type = answer.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().expect("text"));
+    let content_type = answer
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map(|value| value.to_str().expect("text"));
     (content_type.unwrap_or_default().to_owned(), answer.into_body())
 }

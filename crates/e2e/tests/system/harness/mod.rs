@@ -5,6 +5,7 @@ mod clip;
 mod events;
 mod http;
 mod node;
+mod noise;
 mod playback;
 mod process;
 mod procfs;
@@ -16,8 +17,9 @@ pub(crate) use self::{
     events::Mark,
     http::{get, get_ok},
     node::{Node, Setup},
+    noise::noise,
     playback::{Playback, count_frames},
-    process::{Ended, Process, reelway},
+    process::{Ended, Process, reelway, reelway_path},
     procfs::{children_of, memory_peak_kib, working_in},
     wait::{within, within_secs},
 };

@@ -8,9 +8,7 @@ use std::{
 };
 
 use nix::{sys::signal::Signal, unistd::Pid};
-use reelway::v1::{
-    self, progress_service_client::ProgressServiceClient, upload_service_client::UploadServiceClient,
-};
+use reelway::v1::{self, progress_service_client::ProgressServiceClient, upload_service_client::UploadServiceClient};
 use reelway_client::{Client, Endpoints, UploadProgress};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -57,7 +55,11 @@ impl Node {
     /// Starts a node with options.
     pub(crate) async fn with(options: &[&str]) -> Self {
         let options = options.iter().map(ToString::to_string).collect();
-        Self::set_up(Setup { options, ..Setup::default() }).await
+        Self::set_up(Setup {
+            options,
+            ..Setup::default()
+        })
+        .await
     }
 
     /// Starts a node.
@@ -65,7 +67,12 @@ impl Node {
         let dir = tempfile::tempdir().expect("a directory for a node");
         let process = Process::spawn(serve(&setup, &dir.path().join("data"), &free_ports()));
         let addresses = ready(&process).await;
-        Self { setup, dir, process, addresses }
+        Self {
+            setup,
+            dir,
+            process,
+            addresses,
+        }
     }
 
     /// The data directory.
@@ -145,7 +152,9 @@ impl Node {
 
     /// A connection of its own.
     pub(crate) async fn channel(&self) -> Channel {
-        let endpoint = Endpoint::from_shared(self.grpc_url()).expect("an address").tcp_nodelay(true);
+        let endpoint = Endpoint::from_shared(self.grpc_url())
+            .expect("an address")
+            .tcp_nodelay(true);
         endpoint.connect().await.expect("the node takes connections")
     }
 
@@ -175,18 +184,25 @@ impl Node {
         };
         let upload = client.create_upload(request).await.expect("an upload");
         let progress = watch::Sender::new(UploadProgress::default());
-        client.upload_file(upload, path, &progress).await.expect("a complete upload")
+        client
+            .upload_file(upload, path, &progress)
+            .await
+            .expect("a complete upload")
     }
 
     /// The job as it is.
     pub(crate) async fn job(&self, job_id: &str) -> v1::Job {
-        let request = v1::GetJobRequest { job_id: job_id.to_owned() };
+        let request = v1::GetJobRequest {
+            job_id: job_id.to_owned(),
+        };
         self.client().get_job(request).await.expect("a job")
     }
 
     /// The job's tasks as they are.
     pub(crate) async fn tasks(&self, job_id: &str) -> Vec<v1::Task> {
-        let request = v1::ListTasksRequest { job_id: job_id.to_owned() };
+        let request = v1::ListTasksRequest {
+            job_id: job_id.to_owned(),
+        };
         self.client().list_tasks(request).await.expect("tasks")
     }
 
@@ -205,7 +221,10 @@ impl Drop for Node {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = self.log();
-            eprintln!("the node's last lines:\n{}", log[log.len().saturating_sub(60)..].join("\n"));
+            eprintln!(
+                "the node's last lines:\n{}",
+                log[log.len().saturating_sub(60)..].join("\n")
+            );
         }
     }
 }
@@ -215,7 +234,17 @@ fn free_ports() -> [String; 3] {
 }
 
 fn serve(setup: &Setup, data: &Path, [grpc, http, admin]: &[String; 3]) -> Command {
-    let serve = ["serve", "--grpc", grpc, "--http", http, "--admin", admin, "--log-format", "json"];
+    let serve = [
+        "serve",
+        "--grpc",
+        grpc,
+        "--http",
+        http,
+        "--admin",
+        admin,
+        "--log-format",
+        "json",
+    ];
     let mut command = match setup.under.split_first() {
         None => reelway(serve),
         Some((wrapper, args)) => {
@@ -234,7 +263,11 @@ async fn ready(process: &Process) -> Addresses {
         let line: Value = serde_json::from_str(line).ok()?;
         let address = |name: &str| line[name].as_str()?.parse().ok();
         (line["message"] == "node is ready").then_some(())?;
-        Some(Addresses { grpc: address("grpc")?, http: address("http")?, admin: address("admin")? })
+        Some(Addresses {
+            grpc: address("grpc")?,
+            http: address("http")?,
+            admin: address("admin")?,
+        })
     };
     process.err.find(READY_MAX, "the node's addresses", addresses).await
 }

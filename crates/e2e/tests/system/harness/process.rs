@@ -49,19 +49,32 @@ pub(crate) fn reelway_path() -> PathBuf {
     let path = env::var_os("REELWAY_BIN").map_or_else(
         || {
             let test = env::current_exe().expect("the path of this test");
-            test.parent().and_then(|deps| deps.parent()).expect("the directory of the build").join("reelway")
+            test.parent()
+                .and_then(|deps| deps.parent())
+                .expect("the directory of the build")
+                .join("reelway")
         },
         PathBuf::from,
     );
-    assert!(path.is_file(), "{} is missing: run `cargo build` first, or set REELWAY_BIN", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: run `cargo build` first, or set REELWAY_BIN",
+        path.display()
+    );
     path
 }
 
 impl Process {
     /// Starts a command.
     pub(crate) fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("start {command:?}: {error}"));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("start {command:?}: {error}"));
         let id = child.id().expect("it runs");
         let out = Lines::of(child.stdout.take().expect("it is piped"));
         let err = Lines::of(child.stderr.take().expect("it is piped"));
@@ -83,10 +96,18 @@ impl Process {
     /// Waits for its end and for its last line.
     pub(crate) async fn ended(&mut self, limit: Duration) -> Ended {
         let Ok(status) = timeout(limit, self.child.wait()).await else {
-            panic!("still running after {limit:?}: {:#?}\n{:#?}", self.out.all(), self.err.all());
+            panic!(
+                "still running after {limit:?}: {:#?}\n{:#?}",
+                self.out.all(),
+                self.err.all()
+            );
         };
         let code = status.expect("it is ours").code();
-        Ended { code, out: self.out.rest().await, err: self.err.rest().await }
+        Ended {
+            code,
+            out: self.out.rest().await,
+            err: self.err.rest().await,
+        }
     }
 
     /// Ends it at once: SIGKILL.

@@ -9,7 +9,9 @@ pub(crate) fn working_in(dir: &Path, except: Pid) -> Vec<String> {
     let dir = dir.canonicalize().expect("a directory");
     let processes = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    ids.filter(|id| *id != except.as_raw()).filter_map(|id| describe(id, &dir)).collect()
+    ids.filter(|id| *id != except.as_raw())
+        .filter_map(|id| describe(id, &dir))
+        .collect()
 }
 
 /// The command line of a process that has to do with the directory. A process that ends meanwhile has nothing to do with it.
@@ -23,9 +25,18 @@ fn describe(id: i32, dir: &Path) -> Option<String> {
 
 /// The children of a process that run a program of this name.
 pub(crate) fn children_of(parent: Pid, program: &str) -> Vec<Pid> {
-    let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().filter_map(Result::ok);
+    let threads = fs::read_dir(format!("/proc/{parent}/task"))
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let ids: Vec<i32> = lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect();
+    let ids: Vec<i32> = lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .filter_map(|id| id.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect();
     let runs = |id: &i32| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == program);
     ids.into_iter().filter(runs).map(Pid::from_raw).collect()
 }
@@ -33,6 +44,9 @@ pub(crate) fn children_of(parent: Pid, program: &str) -> Vec<Pid> {
 /// The most memory that a process had at once, in KiB.
 pub(crate) fn memory_peak_kib(pid: Pid) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line for the peak");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("a line for the peak");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }

@@ -1,0 +1,112 @@
+//! The gRPC service.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::{Stream, stream};
+use reelway::v1::{self, progress_service_server::ProgressServiceServer};
+use reelway_catalog::Catalog;
+use reelway_domain::{Failure, Tenant, limits};
+use reelway_rpc::{PlaybackUrls, to_status};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Hub, Pace,
+    one::One,
+    target,
+    watch::{Sources, Watch},
+};
+
+/// Answers ProgressService.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    sources: Sources,
+    pace: Pace,
+    shutdown: CancellationToken,
+}
+
+impl Progress {
+    /// A service over a catalog and the server's hub. With `shutdown` every watch ends with `SHUTTING_DOWN`, so that its
+    /// client goes on elsewhere and the server needn't wait.
+    #[must_use]
+    pub fn new(catalog: Catalog, hub: Arc<Hub>, urls: PlaybackUrls, shutdown: CancellationToken) -> Self {
+        let tenant = Tenant::single();
+        Self {
+            sources: Sources {
+                catalog,
+                hub,
+                urls,
+                tenant,
+            },
+            pace: Pace::default(),
+            shutdown,
+        }
+    }
+
+    /// The same at another pace.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// The service for a gRPC server.
+    #[must_use]
+    pub fn into_service(self) -> ProgressServiceServer<Self> {
+        ProgressServiceServer::new(self).max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+    }
+
+    async fn get(&self, request: &v1::GetProgressRequest) -> Result<v1::Progress, Failure> {
+        let target = target::to_get(request.target.as_ref())?;
+        let mut subscription = self.sources.hub.subscribe();
+        let mut one = One::open(&self.sources, target, None, &mut subscription).await?;
+        one.snapshot(&self.sources).await
+    }
+
+    async fn watch(&self, request: &v1::WatchProgressRequest) -> Result<Watch, Failure> {
+        let target = target::to_watch(request.target.as_ref())?;
+        let (sources, shutdown) = (self.sources.clone(), self.shutdown.clone());
+        Watch::open(sources, self.pace, shutdown, target, &request.resume_token).await
+    }
+}
+
+#[tonic::async_trait]
+impl v1::progress_service_server::ProgressService for Progress {
+    type WatchProgressStream = Pin<Box<dyn Stream<Item = Result<v1::WatchProgressResponse, Status>> + Send>>;
+
+    async fn get_progress(
+        &self,
+        request: Request<v1::GetProgressRequest>,
+    ) -> Result<Response<v1::GetProgressResponse>, Status> {
+        let progress = self
+            .get(request.get_ref())
+            .await
+            .map_err(|failure| to_status(&failure))?;
+        Ok(Response::new(v1::GetProgressResponse {
+            progress: Some(progress),
+        }))
+    }
+
+    async fn watch_progress(
+        &self,
+        request: Request<v1::WatchProgressRequest>,
+    ) -> Result<Response<Self::WatchProgressStream>, Status> {
+        let watch = self
+            .watch(request.get_ref())
+            .await
+            .map_err(|failure| to_status(&failure))?;
+        Ok(Response::new(Box::pin(messages(watch))))
+    }
+}
+
+/// The messages of a watch, made when they are asked for.
+fn messages(watch: Watch) -> impl Stream<Item = Result<v1::WatchProgressResponse, Status>> {
+    stream::unfold(Some(watch), |watch| async {
+        let mut watch = watch?;
+        match watch.next().await {
+            Ok(Some(message)) => Some((Ok(message), Some(watch))),
+            Ok(None) => None,
+            Err(failure) => Some((Err(to_status(&failure)), None)),
+        }
+    })
+}

@@ -1,0 +1,212 @@
+//! What must hold of every result.
+
+use std::path::{Path, PathBuf};
+
+use reelway_domain::{EncoderSpeed, JobState, Ladder, Rung, TaskKind, Tenant};
+
+use super::{
+    clip::Clip,
+    pictures::{self, Frame},
+    player::{Played, Track},
+    sound, source,
+};
+use crate::testing::Bench;
+
+/// How like its source each frame must be, and all of them on average. A frame in the wrong place is below the first.
+pub(super) const LIKENESS_MIN: f64 = 0.85;
+const LIKENESS_MEAN_MIN: f64 = 0.93;
+/// How far a frame's time may be from the source's: half of the 1/90000 s of a tick is 0.006 ms.
+const TIME_ERROR_S_MAX: f64 = 0.000_1;
+/// How far a beep may move against the picture.
+const SYNC_ERROR_S_MAX: f64 = 0.020;
+/// How far a playlist's rounded durations may be from those of the boxes.
+const DURATION_ERROR_S_MAX: f64 = 0.000_1;
+/// How far the end of the sound may be from the end of the source's: two packets of 1024 samples.
+const SOUND_END_ERROR_S_MAX: f64 = 0.043;
+
+/// A result, and the source that it was made of.
+pub(super) struct Outcome {
+    bench: Bench,
+    pub(super) source: PathBuf,
+    pub(super) played: Played,
+    /// How many chunks the video was encoded in.
+    pub(super) chunks: usize,
+}
+
+/// What was seen of a result whose every frame is the right one.
+pub(super) struct Seen {
+    /// The codes of the source's frames, in order.
+    pub(super) codes: Vec<u32>,
+    /// The times of the source's frames from the first one on, in seconds.
+    pub(super) times: Vec<f64>,
+    /// Width and height of each rendition.
+    pub(super) sizes: Vec<(u32, u32)>,
+}
+
+/// Sends a clip the way of every upload; the rungs have these short sides.
+pub(super) async fn transcode(clip: &Clip, short_sides: &[u32]) -> Outcome {
+    let bench = Bench::new().await;
+    let source = clip.make(bench.dir.path());
+    let rung = |&short_side: &u32| Rung {
+        short_side,
+        bitrate_max: short_side * 4000,
+    };
+    let ladder = Ladder {
+        rungs: short_sides.iter().map(rung).collect(),
+        speed: EncoderSpeed::Fast,
+        crf: 21,
+        missing_percent_max: 0.0,
+    };
+    let job = bench.job_with(std::fs::read(&source).unwrap(), ladder).await;
+    let ended = bench.run_to_end(job).await;
+    assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
+    let tasks = bench.catalog.tasks(&Tenant::single(), job).await.unwrap();
+    assert!(tasks.iter().all(|task| task.attempt == 1), "{tasks:?}");
+    Outcome {
+        source,
+        played: Played::open(&bench, job).await,
+        chunks: tasks.iter().filter(|task| task.kind == TaskKind::Video).count(),
+        bench,
+    }
+}
+
+/// Makes renditions of a clip with a picture and holds them against it.
+pub(super) async fn faithful(clip: &Clip, short_sides: &[u32]) -> Seen {
+    let outcome = transcode(clip, short_sides).await;
+    let chunks_min = if clip.seconds > 12.0 { 3 } else { 1 };
+    assert!(outcome.chunks >= chunks_min, "{} chunks", outcome.chunks);
+    let (source, played) = (&outcome.source, &outcome.played);
+    assert_eq!(played.complaints(), "");
+    assert_eq!(played.videos.len(), short_sides.len());
+    let starts = source::times(source, "v:0");
+    let times: Vec<f64> = starts.iter().map(|time| time - starts[0]).collect();
+    let mut codes = Vec::new();
+    for video in &played.videos {
+        same_times(video, &times);
+        continuous(video);
+        geometry(video);
+        let frames = same_pictures(source, video);
+        codes = frames.iter().map(|frame| frame.code).collect();
+        if !clip.audio.is_empty() {
+            in_sync(&outcome, video, &frames, starts[0]);
+        }
+    }
+    assert_eq!(played.audio.is_some(), !clip.audio.is_empty());
+    Seen {
+        codes,
+        times,
+        sizes: played.videos.iter().filter_map(|video| video.size).collect(),
+    }
+}
+
+/// As many frames as the source has, each at its time.
+fn same_times(video: &Track, expected: &[f64]) {
+    let shown = video.shown();
+    assert_eq!(shown.len(), expected.len(), "frames of {}", video.file.display());
+    for (n, (shown, expected)) in shown.iter().zip(expected).enumerate() {
+        assert!(
+            (shown - expected).abs() <= TIME_ERROR_S_MAX,
+            "frame {n}: {shown} s, not {expected} s"
+        );
+    }
+}
+
+/// Samples follow each other without gap or overlap, from time 0 to the end, and the playlist says so.
+pub(super) fn continuous(track: &Track) {
+    let (mut next, mut listed) = (0, 0.0);
+    for (n, segment) in track.segments.iter().enumerate() {
+        assert!(segment.samples[0].is_sync, "segment {n} can't be decoded by itself");
+        let first_shown = segment.samples.iter().map(|sample| sample.shown_at).min();
+        assert_eq!(first_shown, Some(segment.samples[0].shown_at), "segment {n}");
+        let start = track.seconds(segment.samples[0].shown_at);
+        assert!(
+            (listed - start).abs() <= DURATION_ERROR_S_MAX,
+            "segment {n}: {listed} s, not {start} s"
+        );
+        listed += segment.duration;
+        for sample in &segment.samples {
+            assert_eq!(sample.decoded_at, next, "segment {n}");
+            next += sample.duration;
+        }
+    }
+    let end = track.seconds(next);
+    assert!(
+        (listed - end).abs() <= DURATION_ERROR_S_MAX,
+        "listed {listed} s of {end} s"
+    );
+}
+
+/// Even sides, square pixels, and the size that the playlist says.
+fn geometry(video: &Track) {
+    let dir = video.file.parent().unwrap();
+    let file = video.file.to_str().unwrap();
+    let entries = "stream=width,height,sample_aspect_ratio,pix_fmt";
+    let words = ["-v", "error", "-of", "csv=p=0", "-show_entries", entries, file];
+    let text = String::from_utf8(super::run("ffprobe", dir, &words).stdout).unwrap();
+    let (width, height) = video.size.unwrap();
+    assert_eq!(text.trim(), format!("{width},{height},1:1,yuv420p"));
+    assert_eq!((width % 2, height % 2), (0, 0));
+}
+
+/// The same frames in the same order, looking the same.
+fn same_pictures(source: &Path, video: &Track) -> Vec<Frame> {
+    let pictures = pictures::compare(source, &video.file, video.size.unwrap(), 0);
+    assert_eq!(pictures.result, pictures.source);
+    let likeness = &pictures.likeness;
+    assert_eq!(likeness.len(), pictures.source.len());
+    for (n, like) in likeness.iter().enumerate() {
+        assert!(*like >= LIKENESS_MIN, "frame {n} of {}: {like}", video.file.display());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "clips are short")]
+    let mean = likeness.iter().sum::<f64>() / likeness.len() as f64;
+    let min = likeness.iter().copied().fold(1.0, f64::min);
+    eprintln!(
+        "MEASURED {}: likeness min {min:.4} mean {mean:.4}",
+        video.file.display()
+    );
+    assert!(mean >= LIKENESS_MEAN_MIN, "{}: {mean} on average", video.file.display());
+    pictures.source
+}
+
+/// Each beep of the source is heard, and none has moved against the picture. `start` is when the source's first frame is
+/// shown, on its clock.
+fn in_sync(outcome: &Outcome, video: &Track, frames: &[Frame], start: f64) {
+    let audio = outcome.played.audio.as_ref().unwrap();
+    continuous(audio);
+    let heard = sound::onsets(&audio.file);
+    let expected: Vec<f64> = sound::onsets(&outcome.source)
+        .iter()
+        .map(|onset| onset - start)
+        .filter(|onset| *onset > 0.0)
+        .collect();
+    same_beeps(&heard, &expected);
+    // At the end of the clip, by eye and ear alone: the last flash against the beep that belongs to it.
+    let last = |frames: &[Frame]| {
+        (1..frames.len())
+            .rfind(|&n| frames[n].is_flash && !frames[n - 1].is_flash)
+            .unwrap()
+    };
+    let n = last(frames);
+    let result_gap = heard.last().unwrap() - video.shown()[n];
+    let source_gap = expected.last().unwrap() - (source::times(&outcome.source, "v:0")[n] - start);
+    eprintln!(
+        "MEASURED sync at {:.3}: {:.2} ms",
+        heard.last().unwrap(),
+        (result_gap - source_gap) * 1000.0
+    );
+    assert!(
+        (result_gap - source_gap).abs() <= SYNC_ERROR_S_MAX,
+        "{result_gap} s, not {source_gap} s"
+    );
+}
+
+/// Sound that is heard when the source's is.
+pub(super) fn same_beeps(heard: &[f64], expected: &[f64]) {
+    assert_eq!(heard.len(), expected.len(), "{heard:?} is not {expected:?}");
+    for (heard, expected) in heard.iter().zip(expected) {
+        assert!(
+            (heard - expected).abs() <= SYNC_ERROR_S_MAX,
+            "a beep at {heard} s, not {expected} s"
+        );
+    }
+}

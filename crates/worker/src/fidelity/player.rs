@@ -1,0 +1,155 @@
+//! The result as a player sees it: from the multivariant playlist down to the bytes of each segment.
+
+use std::{
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use reelway_domain::JobId;
+use reelway_media::MASTER_PLAYLIST;
+
+use super::boxes::{Init, Sample};
+use crate::testing::Bench;
+
+/// A published job, laid out as it is served.
+pub(super) struct Played {
+    dir: PathBuf,
+    /// The variants with a picture, in the playlist's order.
+    pub(super) videos: Vec<Track>,
+    /// The sound, if there is any.
+    pub(super) audio: Option<Track>,
+}
+
+/// A media playlist with everything in it.
+pub(super) struct Track {
+    /// Width and height that the multivariant playlist promises; `None` for sound.
+    pub(super) size: Option<(u32, u32)>,
+    /// Init section and segments in one file.
+    pub(super) file: PathBuf,
+    pub(super) init: Init,
+    pub(super) segments: Vec<Segment>,
+}
+
+/// A segment: what the playlist says of it, and what is in it.
+pub(super) struct Segment {
+    /// How long the playlist says it is, in seconds.
+    pub(super) duration: f64,
+    pub(super) samples: Vec<Sample>,
+}
+
+impl Played {
+    /// Reads all that was published of a job, into a directory of the bench.
+    pub(super) async fn open(bench: &Bench, job: JobId) -> Self {
+        let published = bench.catalog.playback(job).await.unwrap().unwrap();
+        assert!(published.is_final);
+        let dir = bench.dir.path().join("play");
+        std::fs::create_dir(&dir).unwrap();
+        let prefix = bench.store.output(job).path(&published.prefix.parse().unwrap());
+        // Served under `c/` are the keys of the job.
+        symlink(prefix.parent().unwrap(), dir.join("c")).unwrap();
+        for playlist in std::fs::read_dir(prefix).unwrap() {
+            let playlist = playlist.unwrap();
+            std::fs::copy(playlist.path(), dir.join(playlist.file_name())).unwrap();
+        }
+        let text = read_text(&dir, MASTER_PLAYLIST);
+        let mut lines = text.lines();
+        let (mut videos, mut audio) = (Vec::new(), None);
+        while let Some(line) = lines.next() {
+            if let Some(attributes) = line.strip_prefix("#EXT-X-STREAM-INF:") {
+                let track = Track::read(&dir, lines.next().unwrap(), size(attributes));
+                if track.size.is_some() {
+                    videos.push(track);
+                } else {
+                    audio = Some(track);
+                }
+            } else if line.starts_with("#EXT-X-MEDIA:TYPE=AUDIO") {
+                audio = Some(Track::read(&dir, quoted(line, "URI"), None));
+            }
+        }
+        Self { dir, videos, audio }
+    }
+
+    /// What ffmpeg complains about when it plays all renditions from beginning to end.
+    pub(super) fn complaints(&self) -> String {
+        let words = [
+            "-nostdin",
+            "-v",
+            "warning",
+            "-i",
+            MASTER_PLAYLIST,
+            "-map",
+            "0",
+            "-f",
+            "null",
+            "-",
+        ];
+        String::from_utf8(super::run("ffmpeg", &self.dir, &words).stderr).unwrap()
+    }
+}
+
+impl Track {
+    fn read(dir: &Path, playlist: &str, size: Option<(u32, u32)>) -> Self {
+        let text = read_text(dir, playlist);
+        assert!(text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
+        assert!(!text.contains("DISCONTINUITY") && !text.contains("GAP"), "{text}");
+        let with_tag = |tag| text.lines().find_map(|line| line.strip_prefix(tag));
+        let target: f64 = with_tag("#EXT-X-TARGETDURATION:").unwrap().parse().unwrap();
+        let mut bytes = std::fs::read(dir.join(quoted(with_tag("#EXT-X-MAP:").unwrap(), "URI"))).unwrap();
+        let init = Init::read(&bytes);
+        let mut segments = Vec::new();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let Some(duration) = line.strip_prefix("#EXTINF:") else {
+                continue;
+            };
+            let duration: f64 = duration.trim_end_matches(',').parse().unwrap();
+            assert!(duration.round() <= target, "{text}");
+            let segment = std::fs::read(dir.join(lines.next().unwrap())).unwrap();
+            let samples = init.samples(&segment);
+            segments.push(Segment { duration, samples });
+            bytes.extend(segment);
+        }
+        let file = dir.join(playlist).with_extension("mp4");
+        std::fs::write(&file, bytes).unwrap();
+        Self {
+            size,
+            file,
+            init,
+            segments,
+        }
+    }
+
+    /// All samples in the order of decoding.
+    pub(super) fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.segments.iter().flat_map(|segment| &segment.samples)
+    }
+
+    /// A time of this track in seconds.
+    #[expect(clippy::cast_precision_loss, reason = "clips are short")]
+    pub(super) fn seconds(&self, ticks: i64) -> f64 {
+        ticks as f64 / f64::from(self.init.timescale)
+    }
+
+    /// The times at which frames are shown, in seconds, in order.
+    pub(super) fn shown(&self) -> Vec<f64> {
+        let mut ticks: Vec<i64> = self.samples().map(|sample| sample.shown_at).collect();
+        ticks.sort_unstable();
+        ticks.into_iter().map(|ticks| self.seconds(ticks)).collect()
+    }
+}
+
+fn read_text(dir: &Path, name: &str) -> String {
+    std::fs::read_to_string(dir.join(name)).unwrap()
+}
+
+/// The value of an attribute that is a quoted string.
+fn quoted<'a>(attributes: &'a str, name: &str) -> &'a str {
+    let (_, value) = attributes.split_once(&format!("{name}=\"")).unwrap();
+    value.split('"').next().unwrap()
+}
+
+fn size(attributes: &str) -> Option<(u32, u32)> {
+    let (_, value) = attributes.split_once("RESOLUTION=")?;
+    let (width, height) = value.split(',').next()?.split_once('x')?;
+    Some((width.parse().ok()?, height.parse().ok()?))
+}
