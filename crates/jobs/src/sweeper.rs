@@ -45,7 +45,7 @@ async fn sweep(catalog: &Catalog, store: &DiskStore, now: SystemTime) -> Result<
 }
 
 /// Says what became of a leftover. One that can't be removed keeps no other, and its turn comes with the next sweep.
-fn swept(id: &dyn Display, kind: &str, result: Result<(), BlobError>) {
+fn swept(id: &(dyn Display + Sync), kind: &str, result: Result<(), BlobError>) {
     match result {
         Ok(()) => tracing::info!(%id, kind, "removed bytes that no row knows of"),
         Err(error) => tracing::warn!(%id, kind, %error, "bytes that no row knows of can't be removed"),

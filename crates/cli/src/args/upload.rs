@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::ClientArgs;
+use crate::upload::throttle::Rate;
 
 /// What `reelway upload` takes.
 #[derive(Debug, Clone, Args)]
@@ -26,6 +27,9 @@ pub(crate) struct UploadArgs {
     /// Read the file once more before, and have its SHA-256 verified by the server.
     #[arg(long)]
     pub(crate) sha256: bool,
+    /// Send at most so many bytes a second; k, M and G stand for powers of 1024.
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit_rate: Option<Rate>,
     /// Begin anew even if an interrupted upload of the same file could be continued.
     #[arg(long)]
     pub(crate) no_resume: bool,

@@ -4,13 +4,14 @@ use std::{path::Path, time::Duration};
 
 use reelway::v1;
 use reelway_client::{Activity, UploadProgress};
-use tokio::{sync::watch, time};
+use tokio::{fs::File, sync::watch, time};
 
 use super::{
     Context, content_type, digest,
     event::Event,
     follow,
     reporter::Reporter,
+    throttle::Throttled,
     ticket::{Place, Source, Ticket},
 };
 use crate::{error::CliError, exit::Exit, waiting};
@@ -154,10 +155,32 @@ async fn transfer(
         ..UploadProgress::default()
     });
     tokio::select! {
-        sent = context.client.upload_file(upload, &source.path, &progress) => sent?,
+        sent = send(context, upload, source, &progress) => sent?,
         never = tell_progress(&upload_id, progress.subscribe(), reporter) => match never {},
     };
     reporter.tell(&Event::UploadComplete { upload_id });
+    Ok(())
+}
+
+async fn send(
+    context: &Context<'_>,
+    upload: v1::Upload,
+    source: &Source,
+    progress: &watch::Sender<UploadProgress>,
+) -> Result<(), CliError> {
+    match context.args.limit_rate {
+        None => context.client.upload_file(upload, &source.path, progress).await?,
+        Some(rate) => {
+            let file = File::open(&source.path)
+                .await
+                .map_err(|error| unreadable(&source.path, &error))?;
+            let mut slow = Throttled::new(file, rate);
+            context
+                .client
+                .upload(upload, &mut slow, source.size_bytes, progress)
+                .await?
+        }
+    };
     Ok(())
 }
 
