@@ -33,8 +33,8 @@ enum Command {
         /// The size of each upload, in MiB.
         #[arg(long, default_value_t = 1024)]
         mib: usize,
-        /// The bytes of one message, in KiB.
-        #[arg(long, default_value_t = 1024)]
+        /// The bytes of one message, in KiB; the default is what the Rust client sends.
+        #[arg(long, default_value_t = 256)]
         message_kib: usize,
     },
 }

@@ -16,8 +16,8 @@ use crate::{
     upload::{Activity, Transfer, UploadProgress},
 };
 
-/// The bytes of one message. Smaller ones cost more calls, larger ones are no faster.
-pub(crate) const CHUNK_BYTES: usize = 512 << 10;
+/// The bytes of one message. Smaller ones cost more calls; larger ones are hardly faster, and the server has to hold each.
+pub(crate) const CHUNK_BYTES: usize = 256 << 10;
 /// The most bytes on their way without an acknowledgement. A server acknowledges every few MiB by itself.
 const WINDOW_BYTES: u64 = 16 << 20;
 /// How many chunks are read ahead of the connection.

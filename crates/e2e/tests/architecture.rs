@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Each crate with the crates of the workspace that it may know outside its tests. Roles stand beside each other: they
 /// meet in the catalog, on the bus and over gRPC, never in code. `None` is for what puts everything together.
-const MAY_KNOW: [(&str, Option<&[&str]>); 16] = [
+const MAY_KNOW: [(&str, Option<&[&str]>); 17] = [
     ("reelway", Some(&[])),
     ("reelway-domain", Some(&[])),
     ("reelway-catalog", Some(&["reelway-domain"])),
@@ -25,6 +25,7 @@ const MAY_KNOW: [(&str, Option<&[&str]>); 16] = [
     ("reelway-edge", Some(ROLE)),
     ("reelway-worker", Some(ROLE)),
     ("reelway-cli", None),
+    ("reelway-bench", None),
     ("reelway-e2e", None),
 ];
 

@@ -8,6 +8,8 @@ use crate::SegmentPlan;
 /// A frame this near to a segment's planned start is the segment's first: the plan and ffmpeg round to ticks in
 /// different ways.
 const ROUNDING_TICKS: i64 = 1;
+/// How many usual frames later than it is shown a frame may be decoded. The encoder keeps back two for its B-frames.
+const LATE_FRAMES_MAX: i64 = 3;
 
 /// The samples of one segment.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,7 +22,8 @@ pub(super) struct Cut {
 
 /// Assigns the samples of a chunk, which come in decode order and in ticks of 1/90000 s, to its segments, and gives
 /// them a decode timeline without gaps: the i-th to be decoded is decoded when the i-th to be shown is shown. So every
-/// duration is the distance to the next frame, and the last frame's reaches to the end of the chunk.
+/// duration is the distance to the next frame, and the last frame's reaches to the end of the chunk. Only around a long
+/// pause between two frames, frames are decoded earlier than that.
 ///
 /// A segment without frames is left out; the frame before it then lasts longer. If the chunk's first frames are missing,
 /// its first frame is shown from the chunk's start on.
@@ -99,8 +102,7 @@ fn assign(shown: &[i64], segments: &[SegmentPlan], chunk: &Range<i64>) -> Result
 }
 
 fn set_times(samples: &mut [Sample], shown: &[i64], end: i64) -> Result<(), Fmp4Error> {
-    let mut decoded = shown.to_vec();
-    decoded.sort_unstable();
+    let decoded = decode_times(shown);
     let ends = decoded.iter().copied().skip(1).chain([end]);
     for (((sample, shown), decode_time), end) in samples.iter_mut().zip(shown).zip(&decoded).zip(ends) {
         sample.decode_time = *decode_time;
@@ -112,6 +114,26 @@ fn set_times(samples: &mut [Sample], shown: &[i64], end: i64) -> Result<(), Fmp4
         sample.composition_offset = late.map_err(|_| Fmp4Error::Order("a frame is shown too long after decoding"))?;
     }
     Ok(())
+}
+
+/// When each frame is decoded, ascending. B-frames before a pause come after the frame that ends the pause; if they were
+/// decoded after it too, some players would take the pause for a delay of the whole track and lose the sound.
+fn decode_times(shown: &[i64]) -> Vec<i64> {
+    let mut decoded = shown.to_vec();
+    decoded.sort_unstable();
+    let mut pauses: Vec<i64> = decoded.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    pauses.sort_unstable();
+    let late_max = LATE_FRAMES_MAX * pauses.get(pauses.len() / 2).copied().unwrap_or(0);
+    // The earliest of the frames that are still to be decoded must not wait much longer.
+    let mut earliest = i64::MAX;
+    for (time, shown) in decoded.iter_mut().zip(shown).rev() {
+        earliest = earliest.min(*shown);
+        *time = (*time).min(earliest.saturating_add(late_max));
+    }
+    for i in 1..decoded.len() {
+        decoded[i] = decoded[i].max(decoded[i - 1] + 1);
+    }
+    decoded
 }
 
 #[cfg(test)]
@@ -173,6 +195,17 @@ mod tests {
             (1150, 0, 50),
         ];
         assert_eq!(times(&made), expected);
+    }
+
+    #[test]
+    fn a_pause_does_not_delay_the_frames_before_it() {
+        let shown = [0, 3000, 900_000, 6000, 9000, 903_000, 906_000];
+        assert_eq!(decode_times(&shown), [0, 3000, 6000, 9000, 18_000, 903_000, 906_000]);
+        assert_eq!(decode_times(&[7]), [7]);
+        // Two frames at the same time are left for the caller to find.
+        let three = decode_times(&[0, 900_000, 10, 20, 30]);
+        assert!(three.windows(2).all(|pair| pair[0] < pair[1]), "{three:?}");
+        assert!(three.iter().all(|time| *time < 1000), "{three:?}");
     }
 
     #[test]

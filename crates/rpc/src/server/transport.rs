@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tonic::transport::{Server, server::TcpIncoming};
 
-/// The largest HTTP/2 frame. With the default of 16 KiB an upload takes twice the CPU.
-const FRAME_BYTES_MAX: u32 = 1 << 20;
-/// How much a client may send on one stream before the server has read it. As large as a frame; more gains nothing on a
-/// short line and is memory for each upload.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// The largest HTTP/2 frame. With the default of 16 KiB an upload takes twice the CPU; every connection keeps a buffer of
+/// this size, so more than needed is memory for each upload.
+const FRAME_BYTES_MAX: u32 = 128 << 10;
+/// How much a client may send on one stream before the server has read it: memory for each upload that is slower than its
+/// client.
+const STREAM_WINDOW_BYTES: u32 = 512 << 10;
 /// How much a client may send on all streams of a connection before the server has read it.
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// How many calls one connection may have open. hyper's default of 200 makes the next one wait without a word.

@@ -1,9 +1,9 @@
 //! The sources.
 
 use super::{
-    check::{LIKENESS_MIN, Seen, continuous, faithful, same_beeps, transcode},
+    check::{LIKENESS_MIN, Seen, faithful, same_sound, transcode},
     clip::Clip,
-    pictures, sound, source,
+    pictures, source,
 };
 
 /// The clip is whole, from its first frame on.
@@ -49,7 +49,7 @@ async fn variable_frame_rate() {
             name,
             retimed: ",select='gt(mod(n\\,7)\\,0)*not(between(n\\,290\\,335))',settb=1/90000,\
                       setpts=PTS+900*(mod(N*N\\,7)-1)",
-            video: "-c:v libx264 -preset superfast -crf 14 -bf 3 -g 75 -enc_time_base 1:90000",
+            video: "-c:v libx264 -preset superfast -crf 14 -bf 3 -g 75 -pix_fmt yuv420p -enc_time_base 1:90000",
             ..Clip::default()
         };
         let seen = faithful(&clip, &[180]).await;
@@ -66,7 +66,7 @@ async fn variable_frame_rate() {
 async fn portrait_by_rotation_flag() {
     let clip = Clip {
         size: (180, 320),
-        retimed: ",transpose=cclock",
+        retimed: ",transpose=clock",
         copied: Some("-i first.mp4 -c copy -metadata:s:v rotate=90"),
         ..Clip::default()
     };
@@ -80,6 +80,7 @@ async fn portrait_by_rotation_flag() {
 async fn odd_size() {
     let clip = Clip {
         size: (161, 121),
+        video: "-c:v libx264 -preset superfast -crf 14 -bf 3 -g 75 -pix_fmt yuv444p",
         ..Clip::default()
     };
     let seen = faithful(&clip, &[121, 90]).await;
@@ -100,7 +101,7 @@ async fn no_audio() {
 #[tokio::test(flavor = "multi_thread")]
 async fn b_frames_and_one_long_gop() {
     let clip = Clip {
-        video: "-c:v libx264 -preset superfast -crf 14 -bf 5 -g 1000 -sc_threshold 0 -b_strategy 0",
+        video: "-c:v libx264 -preset superfast -crf 14 -bf 5 -g 1000 -sc_threshold 0 -b_strategy 0 -pix_fmt yuv420p",
         ..Clip::default()
     };
     is_whole(&faithful(&clip, &[180]).await, 645);
@@ -109,7 +110,7 @@ async fn b_frames_and_one_long_gop() {
 /// Frames that are shown before a keyframe, but need it.
 #[tokio::test(flavor = "multi_thread")]
 async fn open_gops() {
-    let video = "-c:v libx264 -preset superfast -crf 14 -bf 3 -b_strategy 0 \
+    let video = "-c:v libx264 -preset superfast -crf 14 -bf 3 -b_strategy 0 -pix_fmt yuv420p \
                  -x264-params open-gop=1:keyint=70:min-keyint=70:scenecut=0";
     for name in ["clip.mp4", "clip.mkv"] {
         let clip = Clip {
@@ -190,15 +191,9 @@ async fn audio_only() {
     let outcome = transcode(&clip, &[180]).await;
     assert_eq!((outcome.chunks, outcome.played.videos.len()), (0, 0));
     assert_eq!(outcome.played.complaints(), "");
-    let audio = outcome.played.audio.unwrap();
-    continuous(&audio);
     let start = source::times(&outcome.source, "a:0")[0];
-    let expected: Vec<f64> = sound::onsets(&outcome.source)
-        .iter()
-        .map(|onset| onset - start)
-        .collect();
-    assert_eq!(expected.len(), 21);
-    same_beeps(&sound::onsets(&audio.file), &expected);
+    let (last, _) = same_sound(&outcome.source, outcome.played.audio.as_ref().unwrap(), start);
+    assert!(last > 20.0, "{last}");
 }
 
 /// The bound of likeness can tell a frame from its neighbour.

@@ -13,16 +13,21 @@ use super::{
 use crate::testing::Bench;
 
 /// How like its source each frame must be, and all of them on average. A frame in the wrong place is below the first.
-pub(super) const LIKENESS_MIN: f64 = 0.85;
-const LIKENESS_MEAN_MIN: f64 = 0.93;
-/// How far a frame's time may be from the source's: half of the 1/90000 s of a tick is 0.006 ms.
+pub(super) const LIKENESS_MIN: f64 = 0.96;
+const LIKENESS_MEAN_MIN: f64 = 0.98;
+/// How far a frame's time may be from the source's: rounding to ticks of 1/90000 s moves it by 0.006 ms at most.
 const TIME_ERROR_S_MAX: f64 = 0.000_1;
+/// The same for sources that are read from an indexed copy: its clock rounds each time, and the first one, by 0.5 ms at most.
+const COPY_TIME_ERROR_S_MAX: f64 = 0.001_1;
 /// How far a beep may move against the picture.
 const SYNC_ERROR_S_MAX: f64 = 0.020;
 /// How far a playlist's rounded durations may be from those of the boxes.
 const DURATION_ERROR_S_MAX: f64 = 0.000_1;
-/// How far the end of the sound may be from the end of the source's: two packets of 1024 samples.
-const SOUND_END_ERROR_S_MAX: f64 = 0.043;
+/// How far the end of the picture may be from the end of the source's: half a frame.
+const PICTURE_END_ERROR_S_MAX: f64 = 0.016;
+/// How long a packet of sound is, and how far the end of the sound may be from the end of the source's: two packets.
+const PACKET_S: f64 = 1024.0 / 48_000.0;
+const SOUND_END_ERROR_S_MAX: f64 = 2.0 * PACKET_S;
 
 /// A result, and the source that it was made of.
 pub(super) struct Outcome {
@@ -76,39 +81,50 @@ pub(super) async fn faithful(clip: &Clip, short_sides: &[u32]) -> Seen {
     let chunks_min = if clip.seconds > 12.0 { 3 } else { 1 };
     assert!(outcome.chunks >= chunks_min, "{} chunks", outcome.chunks);
     let (source, played) = (&outcome.source, &outcome.played);
+    std::process::Command::new("cp").args(["-rL", outcome.bench.dir.path().to_str().unwrap(), &format!("/tmp/fid/keep{}", clip.name)]).status().unwrap(); // TEMPORARY
     assert_eq!(played.complaints(), "");
     assert_eq!(played.videos.len(), short_sides.len());
     let starts = source::times(source, "v:0");
     let times: Vec<f64> = starts.iter().map(|time| time - starts[0]).collect();
-    let mut codes = Vec::new();
+    let mut frames = Vec::new();
     for video in &played.videos {
-        same_times(video, &times);
+        same_times(video, &times, clip);
         continuous(video);
         geometry(video);
-        let frames = same_pictures(source, video);
-        codes = frames.iter().map(|frame| frame.code).collect();
-        if !clip.audio.is_empty() {
-            in_sync(&outcome, video, &frames, starts[0]);
-        }
+        frames = same_pictures(source, video);
     }
     assert_eq!(played.audio.is_some(), !clip.audio.is_empty());
+    if let Some(audio) = &played.audio {
+        let heard = same_sound(source, audio, starts[0]);
+        in_sync(source, &played.videos[0], &frames, heard);
+    }
     Seen {
-        codes,
+        codes: frames.iter().map(|frame| frame.code).collect(),
         times,
         sizes: played.videos.iter().filter_map(|video| video.size).collect(),
     }
 }
 
-/// As many frames as the source has, each at its time.
-fn same_times(video: &Track, expected: &[f64]) {
+/// As many frames as the source has, each at its time, and the last one as long as it should be.
+fn same_times(video: &Track, expected: &[f64], clip: &Clip) {
+    let error_max = if clip.is_indexed() {
+        TIME_ERROR_S_MAX
+    } else {
+        COPY_TIME_ERROR_S_MAX
+    };
     let shown = video.shown();
     assert_eq!(shown.len(), expected.len(), "frames of {}", video.file.display());
     for (n, (shown, expected)) in shown.iter().zip(expected).enumerate() {
         assert!(
-            (shown - expected).abs() <= TIME_ERROR_S_MAX,
+            (shown - expected).abs() <= error_max,
             "frame {n}: {shown} s, not {expected} s"
         );
     }
+    let (end, expected) = (video.listed_end(), expected.last().unwrap() + clip.frame_seconds());
+    assert!(
+        (end - expected).abs() <= PICTURE_END_ERROR_S_MAX,
+        "the picture ends at {end} s, not {expected} s"
+    );
 }
 
 /// Samples follow each other without gap or overlap, from time 0 to the end, and the playlist says so.
@@ -159,54 +175,41 @@ fn same_pictures(source: &Path, video: &Track) -> Vec<Frame> {
     }
     #[expect(clippy::cast_precision_loss, reason = "clips are short")]
     let mean = likeness.iter().sum::<f64>() / likeness.len() as f64;
-    let min = likeness.iter().copied().fold(1.0, f64::min);
-    eprintln!(
-        "MEASURED {}: likeness min {min:.4} mean {mean:.4}",
-        video.file.display()
-    );
     assert!(mean >= LIKENESS_MEAN_MIN, "{}: {mean} on average", video.file.display());
     pictures.source
 }
 
-/// Each beep of the source is heard, and none has moved against the picture. `start` is when the source's first frame is
-/// shown, on its clock.
-fn in_sync(outcome: &Outcome, video: &Track, frames: &[Frame], start: f64) {
-    let audio = outcome.played.audio.as_ref().unwrap();
+/// Each beep of the source is heard at its time, and the sound ends where the source's does. `start` is the instant of the
+/// source's clock that became time 0. Gives the times of the last beep: as heard, and in the source.
+pub(super) fn same_sound(source: &Path, audio: &Track, start: f64) -> (f64, f64) {
     continuous(audio);
+    let mut expected = sound::onsets(source);
+    expected.retain(|onset| *onset > start);
     let heard = sound::onsets(&audio.file);
-    let expected: Vec<f64> = sound::onsets(&outcome.source)
-        .iter()
-        .map(|onset| onset - start)
-        .filter(|onset| *onset > 0.0)
-        .collect();
-    same_beeps(&heard, &expected);
-    // At the end of the clip, by eye and ear alone: the last flash against the beep that belongs to it.
-    let last = |frames: &[Frame]| {
-        (1..frames.len())
-            .rfind(|&n| frames[n].is_flash && !frames[n - 1].is_flash)
-            .unwrap()
-    };
-    let n = last(frames);
-    let result_gap = heard.last().unwrap() - video.shown()[n];
-    let source_gap = expected.last().unwrap() - (source::times(&outcome.source, "v:0")[n] - start);
-    eprintln!(
-        "MEASURED sync at {:.3}: {:.2} ms",
-        heard.last().unwrap(),
-        (result_gap - source_gap) * 1000.0
-    );
-    assert!(
-        (result_gap - source_gap).abs() <= SYNC_ERROR_S_MAX,
-        "{result_gap} s, not {source_gap} s"
-    );
-}
-
-/// Sound that is heard when the source's is.
-pub(super) fn same_beeps(heard: &[f64], expected: &[f64]) {
     assert_eq!(heard.len(), expected.len(), "{heard:?} is not {expected:?}");
-    for (heard, expected) in heard.iter().zip(expected) {
+    for (heard, expected) in heard.iter().zip(&expected) {
+        let expected = expected - start;
         assert!(
             (heard - expected).abs() <= SYNC_ERROR_S_MAX,
             "a beep at {heard} s, not {expected} s"
         );
     }
+    let end = source::times(source, "a:0").last().unwrap() + PACKET_S - start;
+    let listed = audio.listed_end();
+    assert!(
+        (listed - end).abs() <= SOUND_END_ERROR_S_MAX,
+        "the sound ends at {listed} s, not {end} s"
+    );
+    (*heard.last().unwrap(), *expected.last().unwrap())
+}
+
+/// At the end of the clip, as an eye and an ear have it: from the last flash to the last beep.
+fn in_sync(source: &Path, video: &Track, frames: &[Frame], (heard, expected): (f64, f64)) {
+    let flashes = |n: &usize| frames[*n].is_flash && !frames[n - 1].is_flash;
+    let n = (1..frames.len()).rfind(flashes).unwrap();
+    let (found, expected) = (heard - video.shown()[n], expected - source::times(source, "v:0")[n]);
+    assert!(
+        (found - expected).abs() <= SYNC_ERROR_S_MAX,
+        "{found} s from flash to beep, not {expected} s"
+    );
 }

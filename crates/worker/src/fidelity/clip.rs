@@ -41,7 +41,7 @@ impl Default for Clip {
             rate: "30",
             seconds: 21.5,
             retimed: "",
-            video: "-c:v libx264 -preset superfast -crf 14 -bf 3 -g 75",
+            video: "-c:v libx264 -preset superfast -crf 14 -bf 3 -g 75 -pix_fmt yuv420p",
             audio: "-c:a aac",
             sound: "",
             container: "",
@@ -77,6 +77,17 @@ impl Clip {
             run("ffmpeg", dir, &words);
         }
         dir.join(self.name)
+    }
+
+    /// Whether frames are found by an index of the container itself, so that no copy with another clock is made.
+    pub(super) fn is_indexed(&self) -> bool {
+        !self.name.ends_with(".ts")
+    }
+
+    /// How long a frame lasts at the rate, in seconds.
+    pub(super) fn frame_seconds(&self) -> f64 {
+        let (frames, seconds) = self.rate.split_once('/').unwrap_or((self.rate, "1"));
+        seconds.parse::<f64>().unwrap() / frames.parse::<f64>().unwrap()
     }
 
     /// A test picture that moves fast enough for neighbours to differ everywhere, with the bar code across its top sixth and

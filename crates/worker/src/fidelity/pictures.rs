@@ -29,10 +29,11 @@ pub(super) struct Pictures {
 pub(super) fn compare(source: &Path, result: &Path, (width, height): (u32, u32), skipped: usize) -> Pictures {
     let dir = result.parent().unwrap();
     // Frames are paired by their place; their times are compared elsewhere.
+    // The format comes first, or the grey that the codes need would be asked of the decoder, for all.
     let graph = format!(
-        "[0:v:0]settb=1/1000,split[s][scode];[1:v:0]settb=1/1000,split[r][rcode];\
-         [s]select='gte(n\\,{skipped})',setpts=N,scale={width}:{height}:flags=bicubic,format=yuv420p[s0];\
-         [r]setpts=N,format=yuv420p[r0];[r0][s0]ssim=stats_file=ssim.txt:shortest=1[like];\
+        "[0:v:0]format=yuv420p,settb=1/1000,split[s][scode];[1:v:0]format=yuv420p,settb=1/1000,split[r][rcode];\
+         [s]select='gte(n\\,{skipped})',setpts=N,scale={width}:{height}:flags=bicubic[s0];\
+         [r]setpts=N[r0];[r0][s0]ssim=stats_file=ssim.txt:shortest=1[like];\
          {};{}",
         marks("scode", "source"),
         marks("rcode", "result")
@@ -50,7 +51,7 @@ pub(super) fn compare(source: &Path, result: &Path, (width, height): (u32, u32),
         "-filter_complex",
         &graph,
     ];
-    let like = ["-map", "[like]", "-f", "null", "-"];
+    let like = ["-map", "[like]", "-fps_mode", "passthrough", "-f", "null", "-"];
     let mut words = [&inputs[..], &like].concat();
     for (pad, file) in [("[source]", "source.gray"), ("[result]", "result.gray")] {
         words.extend(["-map", pad, "-fps_mode", "passthrough", "-f", "rawvideo", file]);

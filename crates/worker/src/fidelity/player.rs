@@ -124,6 +124,11 @@ impl Track {
         self.segments.iter().flat_map(|segment| &segment.samples)
     }
 
+    /// When the playlist says that it ends, in seconds.
+    pub(super) fn listed_end(&self) -> f64 {
+        self.segments.iter().map(|segment| segment.duration).sum()
+    }
+
     /// A time of this track in seconds.
     #[expect(clippy::cast_precision_loss, reason = "clips are short")]
     pub(super) fn seconds(&self, ticks: i64) -> f64 {

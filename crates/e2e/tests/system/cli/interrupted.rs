@@ -1,14 +1,15 @@
 //! Uploads whose command was interrupted, and the same command run again.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::harness::{Cli, Ended, Node, noise, within};
 
-/// Enough that the command can be caught in the middle.
-const FILE_BYTES: usize = 160 << 20;
+const FILE_BYTES: usize = 32 << 20;
+/// Slow enough that the command can be caught in the middle, in bytes a second.
+const RATE: [&str; 2] = ["--limit-rate", "16M"];
 /// So much is durable when the command is interrupted.
 const DURABLE_BYTES_MIN: i64 = 12 << 20;
 const END_MAX: Duration = Duration::from_secs(30);
@@ -18,19 +19,12 @@ async fn a_killed_upload_goes_on_where_the_server_is() {
     let node = Node::start().await;
     let cli = Cli::of(&node);
     let file = cli.file("large.bin", &noise(1, FILE_BYTES));
-    let args = [
-        "upload",
-        file.to_str().expect("text"),
-        "--preset",
-        "none",
-        "--sha256",
-        "--json",
-    ];
-    let mut first = cli.start(args);
+    let args = upload(&file, &["--sha256"]);
+    let mut first = cli.start(args.iter().copied().chain(RATE));
     let (upload_id, seen) = in_the_middle(&node).await;
     first.kill9().await;
 
-    let lines = cli.json(args).await;
+    let lines = cli.json(&args).await;
     let resumed = line(&lines, "upload_resumed");
     assert_eq!(resumed["upload_id"], *upload_id);
     let offset = resumed["durable_offset"].as_i64().expect("an offset");
@@ -54,7 +48,7 @@ async fn ctrl_c_prints_the_command_that_goes_on() {
     let node = Node::start().await;
     let cli = Cli::of(&node);
     let file = cli.file("it's large.bin", &noise(2, FILE_BYTES));
-    let mut first = cli.start(["upload", file.to_str().expect("text"), "--preset", "none", "--json"]);
+    let mut first = cli.start(upload(&file, &RATE));
     let (upload_id, _) = in_the_middle(&node).await;
     first.signal(Signal::SIGINT);
     let ended = first.ended(END_MAX).await;
@@ -73,22 +67,21 @@ async fn an_upload_outlives_the_server() {
     let mut node = Node::start().await;
     let cli = Cli::of(&node);
     let file = cli.file("large.bin", &noise(3, FILE_BYTES));
-    let mut upload = cli.start([
-        "upload",
-        file.to_str().expect("text"),
-        "--preset",
-        "none",
-        "--sha256",
-        "--json",
-    ]);
+    let mut first = cli.start(upload(&file, &["--sha256", RATE[0], RATE[1]]));
     let (upload_id, _) = in_the_middle(&node).await;
     node.kill9().await;
     let is_waiting = |line: &str| line.contains(r#""event":"upload_waiting""#).then_some(());
-    upload.out.find(END_MAX, "a word about the wait", is_waiting).await;
+    first.out.find(END_MAX, "a word about the wait", is_waiting).await;
     node.restart_in_place().await;
-    let ended = upload.ended(END_MAX).await;
+    let ended = first.ended(END_MAX).await;
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     is_stored(&node, ended.json().last().expect("a last line"), &upload_id).await;
+}
+
+fn upload<'a>(file: &'a Path, options: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["upload", file.to_str().expect("text"), "--preset", "none", "--json"];
+    args.extend(options);
+    args
 }
 
 /// Waits until the only upload is well under way; gives its id and durable offset.

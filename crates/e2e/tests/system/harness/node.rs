@@ -34,8 +34,9 @@ pub(crate) struct Setup {
 /// A running node. Dropping it kills it and removes its data.
 pub(crate) struct Node {
     setup: Setup,
-    dir: TempDir,
+    // Before the directory: fields are dropped in this order, and the node writes until it is dead.
     process: Process,
+    dir: TempDir,
     addresses: Addresses,
 }
 

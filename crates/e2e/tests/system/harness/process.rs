@@ -1,6 +1,6 @@
 //! Processes whose lines are kept, and which don't outlive their owner.
 
-use std::{env, ffi::OsStr, path::PathBuf, process::Stdio, time::Duration};
+use std::{env, ffi::OsStr, path::PathBuf, process::Stdio, thread, time::Duration};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -113,6 +113,16 @@ impl Process {
     /// Ends it at once: SIGKILL.
     pub(crate) async fn kill9(&mut self) {
         self.child.kill().await.expect("it runs");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Whoever removes its files next must not race with it.
+        let _ = self.child.start_kill();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            thread::yield_now();
+        }
     }
 }
 
