@@ -6,7 +6,7 @@ use rand::Rng as _;
 use reelway_domain::{Change, Failure, Hint, JobState, Reason, Retry, TaskState, limits};
 use sqlx::{Any, Transaction};
 
-use crate::{Catalog, Error, Fenced, Task, sql::Sql, upload::millis};
+use crate::{Catalog, Dialect, Error, Fenced, Task, sql::Sql, upload::millis};
 
 static END_ATTEMPT: Sql = Sql::new(
     "UPDATE tasks SET state = $3, error = $4, stderr_tail = $5, run_at_ms = {now} + $6, lease_owner = NULL,
@@ -16,6 +16,8 @@ static END_ATTEMPT: Sql = Sql::new(
 static EXPIRED: Sql = Sql::new(
     "SELECT * FROM tasks WHERE state = 'running' AND lease_expires_at_ms < {now} ORDER BY lease_expires_at_ms LIMIT $1",
 );
+
+static ORPHANED: Sql = Sql::new("UPDATE tasks SET lease_expires_at_ms = 0 WHERE state = 'running'");
 
 /// Who ends an attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,19 @@ impl Catalog {
             }
         }
         Ok(reaped)
+    }
+
+    /// Lets every lease run out that a dead process left in a SQLite catalog, so that the reaper need not wait for them. The
+    /// process lock proves that nobody else is alive. Their attempts count: what brought the process down may have been the
+    /// task. On Postgres other workers live, and nothing is done. Call it before the first claim.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn expire_orphaned_leases(&self) -> Result<(), Error> {
+        if self.dialect == Dialect::Sqlite {
+            sqlx::query(ORPHANED.on(self.dialect)).execute(&self.write).await?;
+        }
+        Ok(())
     }
 
     async fn end_attempt(

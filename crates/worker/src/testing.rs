@@ -10,7 +10,7 @@ use std::{
 use reelway_blob::DiskStore;
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Job, NewJob, NewUpload, Opened};
-use reelway_domain::{JobId, Ladder, Offset, Tenant, UploadId, preset};
+use reelway_domain::{Hint, JobId, Ladder, Offset, Tenant, UploadId, preset};
 use reelway_media::{Limits, Tools};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ pub(crate) struct Bench {
     pub(crate) catalog: Catalog,
     pub(crate) store: DiskStore,
     pub(crate) worker: Arc<Worker>,
+    bus: Bus,
 }
 
 impl Bench {
@@ -42,12 +43,14 @@ impl Bench {
             scratch: dir.path().join("scratch"),
             drain: Duration::ZERO,
         };
-        let worker = Worker::new(catalog.clone(), store.clone(), Bus::default(), tools, settings);
+        let bus = Bus::default();
+        let worker = Worker::new(catalog.clone(), store.clone(), bus.clone(), tools, settings);
         Self {
             dir,
             catalog,
             store,
             worker,
+            bus,
         }
     }
 
@@ -104,8 +107,17 @@ impl Bench {
         job
     }
 
-    /// Lets the worker work until the job has ended.
+    /// Lets the worker work until the job has ended. It hears of nothing.
     pub(crate) async fn run_to_end(&self, job: JobId) -> Job {
+        self.run(job, || {}).await
+    }
+
+    /// The same with a worker that is woken, as the relay of a node does it: faster.
+    pub(crate) async fn run_woken_to_end(&self, job: JobId) -> Job {
+        self.run(job, || self.bus.wake(Hint::Tasks)).await
+    }
+
+    async fn run(&self, job: JobId, meanwhile: impl Fn()) -> Job {
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(Arc::clone(&self.worker).run(shutdown.clone()));
         let deadline = Instant::now() + PATIENCE;
@@ -115,6 +127,7 @@ impl Bench {
                 break job;
             }
             assert!(Instant::now() < deadline, "the job did not end: {job:?}");
+            meanwhile();
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         shutdown.cancel();

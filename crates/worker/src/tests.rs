@@ -7,8 +7,9 @@ use reelway_domain::{Failure, JobState, Reason, TaskKind, TaskState, Tenant, Wor
 
 use crate::{testing::Bench, work};
 
+/// Invariant 4: no relay runs here, so not one hint is heard; the worker finds everything in the catalog.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clip_becomes_renditions() {
+async fn the_catalog_decides_the_bus_wakes() {
     let bench = Bench::new().await;
     let clip = bench.clip(&[
         "-f",

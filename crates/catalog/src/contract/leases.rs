@@ -3,13 +3,14 @@
 use reelway_domain::{JobState, LeaseEpoch, Reason, TaskState, limits};
 
 use super::{db::Db, fixture::*, on_both};
-use crate::{Beat, Effect, Fenced};
+use crate::{Beat, Dialect, Effect, Fenced};
 
 on_both!(
     a_heartbeat_keeps_the_lease,
     a_hand_back_does_not_count,
     effects_are_fenced,
     only_what_ran_out_is_reaped,
+    a_restart_waits_for_no_dead_lease,
     another_attempt_waits,
     the_last_attempt_fails_the_job,
     a_lost_worker_costs_an_attempt,
@@ -82,6 +83,21 @@ async fn only_what_ran_out_is_reaped(db: &Db) {
     assert_eq!(db.catalog.reap(MANY).await.unwrap(), 1);
     assert_eq!(db.task(&tasks[1]).await, tasks[1]);
     assert_eq!(db.task(&tasks[0]).await.state, TaskState::Queued);
+}
+
+async fn a_restart_waits_for_no_dead_lease(db: &Db) {
+    db.complete().await;
+    let dead = db.claim().await.task;
+    db.catalog.expire_orphaned_leases().await.unwrap();
+    // On Postgres the worker may be another process, and alive.
+    let orphaned = db.catalog.dialect() == Dialect::Sqlite;
+    assert_eq!(db.catalog.reap(MANY).await.unwrap(), usize::from(orphaned));
+    let task = db.task(&dead).await;
+    assert_eq!(task.state == TaskState::Queued, orphaned);
+    assert_eq!(
+        task.attempt, 1,
+        "the attempt counts: it may have been what brought the process down"
+    );
 }
 
 async fn another_attempt_waits(db: &Db) {

@@ -8,7 +8,7 @@ use reelway_domain::{JobId, JobState, LeaseEpoch, TaskId};
 use super::{db::Db, fixture::*, on_both};
 use crate::{Beat, Cancelled, Fenced, Retried, Task};
 
-on_both!(leases_behave_like_their_model);
+on_both!(both_databases_one_behaviour);
 
 const SEEDS: [u64; 2] = [1, 2];
 const STEPS: usize = 400;
@@ -29,7 +29,7 @@ struct Model<'a> {
     jobs: Vec<JobId>,
 }
 
-async fn leases_behave_like_their_model(db: &Db) {
+async fn both_databases_one_behaviour(db: &Db) {
     for seed in SEEDS {
         let mut model = Model {
             db,

@@ -56,6 +56,7 @@ impl Node {
             admin: bind("--admin", config.admin).await?,
         };
         let catalog = open_catalog(&database_url(config.database.as_deref(), &config.data)).await?;
+        catalog.expire_orphaned_leases().await.map_err(catalog_failure)?;
         let dir = store_dir(&config)?;
         let opened = tokio::task::spawn_blocking(move || DiskStore::open(dir)).await;
         let store = opened
@@ -230,10 +231,12 @@ pub(crate) async fn open_catalog(url: &str) -> Result<Catalog, CliError> {
         catalog.migrate().await?;
         Ok(catalog)
     };
-    opened.await.map_err(|error: reelway_catalog::Error| {
-        let message = error.to_string();
-        CliError::failed(Failure::from(error).reason.as_str(), message)
-    })
+    opened.await.map_err(catalog_failure)
+}
+
+fn catalog_failure(error: reelway_catalog::Error) -> CliError {
+    let message = error.to_string();
+    CliError::failed(Failure::from(error).reason.as_str(), message)
 }
 
 async fn bind(option: &str, address: SocketAddr) -> Result<TcpListener, CliError> {

@@ -96,7 +96,7 @@ async fn fails_at_once(node: &Node, path: &Path, reason: Reason) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_damaged_is_never_silently_short() {
+async fn success_is_counted_not_assumed() {
     let node = Node::start().await;
     let hurt = damaged(&fs::read(clip(CLIP).await).expect("a clip"), 40, 44);
     let path = node.dir().join("damaged.mp4");

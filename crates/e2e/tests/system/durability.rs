@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::harness::{Node, noise};
 
-/// How often the server is killed.
-const KILLS: usize = 100;
+/// How often the server is killed, unless this variable says more.
+const KILLS_MIN: usize = 100;
+const KILLS_VARIABLE: &str = "REELWAY_TEST_KILLS";
 /// Choose the moments of another run with this variable.
 const SEED_VARIABLE: &str = "REELWAY_TEST_SEED";
 const MIB: usize = 1 << 20;
@@ -29,11 +30,14 @@ type Uploads = UploadServiceClient<Channel>;
 async fn acked_is_durable_through_100_kills() {
     let seed = env::var(SEED_VARIABLE).map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
     eprintln!("{SEED_VARIABLE}={seed}");
+    let kills = env::var(KILLS_VARIABLE).map_or(KILLS_MIN, |kills| {
+        kills.parse::<usize>().expect("a number").max(KILLS_MIN)
+    });
     let mut random = StdRng::seed_from_u64(seed);
     let noise = Bytes::from(noise(seed, NOISE_BYTES));
     let mut node = Node::start().await;
     let (mut done, mut file, mut cut) = (Vec::new(), File::new(&mut random, &noise), 0);
-    for _ in 0..KILLS {
+    for _ in 0..kills {
         let mut uploads = node.uploads().await;
         let life = Duration::from_millis(random.random_range(0..LIFE_MS_MAX));
         let sending = async {
@@ -66,10 +70,10 @@ async fn acked_is_durable_through_100_kills() {
         file.is_whole(&node, &mut uploads).await;
     }
     eprintln!(
-        "{KILLS} kills, {cut} of them in the middle of one of {} uploads",
+        "{kills} kills, {cut} of them in the middle of one of {} uploads",
         done.len()
     );
-    assert!(cut > KILLS / 2, "most kills are to hit an upload; only {cut} did");
+    assert!(cut > kills / 2, "most kills are to hit an upload; only {cut} did");
 }
 
 /// A file that a client uploads, and what the client was told about it.

@@ -1,5 +1,6 @@
 //! The system as its users meet it. Each test runs nodes and commands of its own and leaves nothing behind.
 
+mod architecture;
 mod bad_input;
 mod cli;
 mod durability;

@@ -13,7 +13,7 @@ const UPLOAD_BYTES: usize = 16 << 20;
 const MORE_KIB_MAX: u64 = 160 << 10;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_is_bounded_with_64_uploads() {
+async fn memory_is_bounded() {
     let data = Bytes::from(vec![7; UPLOAD_BYTES]);
     let node = Node::start().await;
     upload(&node, data.clone()).await;

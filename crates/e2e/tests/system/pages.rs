@@ -10,7 +10,7 @@ use std::{
 
 use tokio::process::Command;
 
-use crate::harness::{Clip, Process, clip, reelway_path};
+use crate::harness::{Clip, Process, buf_path, clip, reelway_path};
 
 /// The longest command: the smoke run of the bench, with a build.
 const COMMAND_MAX: Duration = Duration::from_secs(900);
@@ -131,17 +131,12 @@ struct Shell {
 impl Shell {
     fn new(dir: &Path) -> Self {
         let [http, grpc, admin] = free_addresses();
-        let programs = [Some(reelway_path()), env::var_os("REELWAY_BUF").map(PathBuf::from)];
+        let programs = [reelway_path(), buf_path()];
         let dirs = programs
             .iter()
-            .flatten()
             .filter_map(|program| program.parent())
-            .map(Path::display);
-        let path = dirs
-            .map(|dir| dir.to_string())
-            .chain(env::var("PATH"))
-            .collect::<Vec<_>>()
-            .join(":");
+            .map(|dir| dir.display().to_string());
+        let path = dirs.chain(env::var("PATH")).collect::<Vec<_>>().join(":");
         let variables = vec![
             ("REELWAY_HTTP", http),
             ("REELWAY_GRPC", grpc.clone()),

@@ -1,25 +1,16 @@
 //! What other programs find on the ports: reflection, health, gRPC-Web, probes and metrics.
 
-use std::{env, path::Path};
-
 use serde_json::Value;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use crate::harness::{Node, get, get_ok, tool};
+use crate::harness::{Node, buf_path, get, get_ok, tool};
 
-/// Where the `buf` program is, if not where `scripts/test` puts it.
-const BUF_VARIABLE: &str = "REELWAY_BUF";
-const BUF: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cache/npm/node_modules/.bin/buf");
 const SERVICES: [&str; 3] = ["UploadService", "JobService", "ProgressService"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_call_by_reflection_alone() {
     let node = Node::start().await;
-    let buf = env::var(BUF_VARIABLE).unwrap_or_else(|_| BUF.to_owned());
-    assert!(
-        Path::new(&buf).is_file(),
-        "{buf} is missing: run scripts/test, or set {BUF_VARIABLE}"
-    );
+    let buf = buf_path().display().to_string();
     let url = node.grpc_url();
     let methods = tool(
         &buf,

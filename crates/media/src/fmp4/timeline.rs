@@ -102,14 +102,11 @@ fn assign(shown: &[i64], segments: &[SegmentPlan], chunk: &Range<i64>) -> Result
 }
 
 fn set_times(samples: &mut [Sample], shown: &[i64], end: i64) -> Result<(), Fmp4Error> {
-    let decoded = decode_times(shown);
+    let decoded = decode_times(shown)?;
     let ends = decoded.iter().copied().skip(1).chain([end]);
     for (((sample, shown), decode_time), end) in samples.iter_mut().zip(shown).zip(&decoded).zip(ends) {
         sample.decode_time = *decode_time;
         sample.duration = u32::try_from(end - decode_time).map_err(|_| Fmp4Error::Order("a frame lasts too long"))?;
-        if sample.duration == 0 {
-            return Err(Fmp4Error::Order("two frames are shown at the same time"));
-        }
         let late = i32::try_from(shown - decode_time);
         sample.composition_offset = late.map_err(|_| Fmp4Error::Order("a frame is shown too long after decoding"))?;
     }
@@ -118,11 +115,14 @@ fn set_times(samples: &mut [Sample], shown: &[i64], end: i64) -> Result<(), Fmp4
 
 /// When each frame is decoded, ascending. B-frames before a pause come after the frame that ends the pause; if they were
 /// decoded after it too, some players would take the pause for a delay of the whole track and lose the sound.
-fn decode_times(shown: &[i64]) -> Vec<i64> {
+fn decode_times(shown: &[i64]) -> Result<Vec<i64>, Fmp4Error> {
     let mut decoded = shown.to_vec();
     decoded.sort_unstable();
     let mut pauses: Vec<i64> = decoded.windows(2).map(|pair| pair[1] - pair[0]).collect();
     pauses.sort_unstable();
+    if pauses.first() == Some(&0) {
+        return Err(Fmp4Error::Order("two frames are shown at the same time"));
+    }
     let late_max = LATE_FRAMES_MAX * pauses.get(pauses.len() / 2).copied().unwrap_or(0);
     // The earliest of the frames that are still to be decoded must not wait much longer.
     let mut earliest = i64::MAX;
@@ -133,7 +133,7 @@ fn decode_times(shown: &[i64]) -> Vec<i64> {
     for i in 1..decoded.len() {
         decoded[i] = decoded[i].max(decoded[i - 1] + 1);
     }
-    decoded
+    Ok(decoded)
 }
 
 #[cfg(test)]
@@ -199,13 +199,16 @@ mod tests {
 
     #[test]
     fn a_pause_does_not_delay_the_frames_before_it() {
-        let shown = [0, 3000, 900_000, 6000, 9000, 903_000, 906_000];
-        assert_eq!(decode_times(&shown), [0, 3000, 6000, 9000, 18_000, 903_000, 906_000]);
-        assert_eq!(decode_times(&[7]), [7]);
-        // Two frames at the same time are left for the caller to find.
-        let three = decode_times(&[0, 900_000, 10, 20, 30]);
-        assert!(three.windows(2).all(|pair| pair[0] < pair[1]), "{three:?}");
-        assert!(three.iter().all(|time| *time < 1000), "{three:?}");
+        let decoded = |shown: &[i64]| decode_times(shown).unwrap();
+        assert_eq!(decoded(&[7]), [7]);
+        assert_eq!(
+            decoded(&[0, 3000, 900_000, 6000, 9000, 903_000, 906_000]),
+            [0, 3000, 6000, 9000, 18_000, 903_000, 906_000]
+        );
+        assert_eq!(
+            decoded(&[0, 10, 20, 30, 40, 5000, 6000, 7000, 50, 7010]),
+            [0, 10, 20, 30, 40, 50, 80, 81, 82, 7010]
+        );
     }
 
     #[test]

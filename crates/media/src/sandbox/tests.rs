@@ -130,7 +130,7 @@ async fn shell(bench: &Bench, scratch: &Path, source: Option<&Path>, script: &st
 }
 
 #[tokio::test]
-async fn only_the_source_can_be_read_and_only_the_scratch_directory_written() {
+async fn a_hostile_file_harms_nobody() {
     let bench = Bench::new().await;
     if !bench.tools.confinement().files {
         return;

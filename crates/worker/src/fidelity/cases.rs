@@ -24,7 +24,7 @@ async fn ntsc_rate() {
         rate: "30000/1001",
         ..Clip::default()
     };
-    let seen = faithful(&clip, &[180, 120]).await;
+    let seen = faithful(&clip, &[180]).await;
     is_whole(&seen, 645);
     assert!((seen.times[644] - 644.0 * 1001.0 / 30_000.0).abs() < 1e-4);
 }
@@ -53,7 +53,7 @@ async fn variable_frame_rate() {
             ..Clip::default()
         };
         let seen = faithful(&clip, &[180]).await;
-        let kept = |n: &u32| n % 7 > 0 && !(290..=335).contains(n);
+        let kept = |n: &u32| !n.is_multiple_of(7) && !(290..=335).contains(n);
         assert_eq!(seen.codes, (0..645).filter(kept).collect::<Vec<_>>());
         let pauses = seen.times.windows(2).map(|pair| pair[1] - pair[0]);
         let (shortest, longest) = pauses.fold((1.0, 0.0), |(a, b): (f64, f64), pause| (a.min(pause), b.max(pause)));
@@ -130,7 +130,7 @@ async fn start_time_in_mp4() {
         container: "-output_ts_offset 7.31",
         ..Clip::default()
     };
-    is_whole(&faithful(&clip, &[180, 120]).await, 645);
+    is_whole(&faithful(&clip, &[180]).await, 645);
 }
 
 /// Cut with an edit list in the middle of a group of pictures: what is before the cut is in the file, and not shown.
@@ -208,6 +208,5 @@ async fn a_wrong_frame_is_not_like_the_right_one() {
     let video = &outcome.played.videos[0];
     let shifted = pictures::compare(&outcome.source, &video.file, video.size.unwrap(), 1);
     let most = shifted.likeness.iter().copied().fold(0.0, f64::max);
-    eprintln!("MEASURED wrong frame {most} {}", shifted.likeness.len());
     assert!(most < LIKENESS_MIN, "{most}");
 }

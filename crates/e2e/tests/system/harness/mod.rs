@@ -19,7 +19,7 @@ pub(crate) use self::{
     node::{Node, Setup},
     noise::noise,
     playback::{Playback, count_frames},
-    process::{Ended, Process, reelway, reelway_path},
+    process::{Ended, Process, buf_path, reelway, reelway_path},
     procfs::{children_of, memory_peak_kib, working_in},
     wait::{within, within_secs},
 };

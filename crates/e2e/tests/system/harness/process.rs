@@ -64,6 +64,18 @@ pub(crate) fn reelway_path() -> PathBuf {
     path
 }
 
+/// Where the `buf` program is: `REELWAY_BUF`, or where `scripts/test` puts it.
+pub(crate) fn buf_path() -> PathBuf {
+    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cache/npm/node_modules/.bin/buf");
+    let path = env::var_os("REELWAY_BUF").map_or_else(|| PathBuf::from(installed), PathBuf::from);
+    assert!(
+        path.is_file(),
+        "{} is missing: run scripts/test, or set REELWAY_BUF",
+        path.display()
+    );
+    path
+}
+
 impl Process {
     /// Starts a command.
     pub(crate) fn spawn(mut command: Command) -> Self {
