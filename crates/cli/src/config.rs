@@ -49,6 +49,8 @@ pub(crate) struct ServeConfig {
     pub(crate) public_url: Option<String>,
     /// How long an unfinished upload is kept after its last byte.
     pub(crate) upload_expiry: Duration,
+    /// How far a client may send ahead on one stream, in bytes; absent: the server's own choice.
+    pub(crate) stream_window: Option<u64>,
     /// Listening beyond loopback without authentication is wanted.
     pub(crate) insecure: bool,
     /// The filter of log lines.
@@ -108,6 +110,7 @@ impl ServeOptions {
             worker_slots: self.worker_slots.or(below.worker_slots),
             public_url: self.public_url.or(below.public_url),
             upload_expiry: self.upload_expiry.or(below.upload_expiry),
+            stream_window: self.stream_window.or(below.stream_window),
             insecure: self.insecure.or(below.insecure),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
@@ -132,6 +135,7 @@ impl ServeOptions {
             upload_expiry: self
                 .upload_expiry
                 .map_or(limits::UPLOAD_EXPIRY_DEFAULT, |expiry| expiry.0),
+            stream_window: self.stream_window.map(|size| size.0),
             insecure: self.insecure.unwrap_or(false),
             log: self.log.unwrap_or_else(|| LOG_FILTER.to_owned()),
             log_format: self.log_format.unwrap_or_default(),

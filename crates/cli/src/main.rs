@@ -2,6 +2,7 @@
 
 mod args;
 mod bars;
+mod byte_size;
 mod completions;
 mod config;
 mod doctor;

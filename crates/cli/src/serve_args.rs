@@ -4,6 +4,8 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time:
 
 use serde::Deserialize;
 
+use crate::byte_size::ByteSize;
+
 /// What `reelway serve` was started with.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ServeArgs {
@@ -52,6 +54,10 @@ pub(crate) struct ServeOptions {
     /// Remove an unfinished upload so long after its last byte, for example 24h or 7d [default: 24h]
     #[arg(long, value_name = "DURATION", env = "REELWAY_UPLOAD_EXPIRY")]
     pub(crate) upload_expiry: Option<HumanDuration>,
+    /// Let a client send so far ahead on one stream, 64k to 16M: memory for each upload, speed over long lines, which is this
+    /// by the round-trip time [default: 256k]
+    #[arg(long, value_name = "BYTES", env = "REELWAY_STREAM_WINDOW")]
+    pub(crate) stream_window: Option<ByteSize>,
     /// Listen beyond loopback although nobody has to say who they are.
     #[arg(long, env = "REELWAY_INSECURE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) insecure: Option<bool>,

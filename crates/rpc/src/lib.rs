@@ -7,5 +7,5 @@ mod server;
 mod status;
 
 pub use convert::{PlaybackUrls, ProtoEnum};
-pub use server::{GrpcServer, ServeError};
+pub use server::{GrpcServer, STREAM_WINDOW_BYTES, ServeError};
 pub use status::{ERROR_DOMAIN, RETRY_DELAY, from_status, to_status};

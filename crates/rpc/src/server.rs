@@ -14,6 +14,7 @@ use tonic_web::GrpcWebLayer;
 use tower::Service;
 
 use metrics::RpcMetricsLayer;
+pub use transport::STREAM_WINDOW_BYTES;
 
 /// A gRPC server could not be started, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,7 @@ pub struct GrpcServer {
     listener: TcpListener,
     routes: RoutesBuilder,
     services: Vec<&'static str>,
+    stream_window: Option<u32>,
 }
 
 impl GrpcServer {
@@ -43,6 +45,7 @@ impl GrpcServer {
             listener,
             routes: RoutesBuilder::default(),
             services: Vec::new(),
+            stream_window: None,
         }
     }
 
@@ -60,6 +63,13 @@ impl GrpcServer {
         self
     }
 
+    /// Lets clients send so many bytes ahead on one stream, within [`STREAM_WINDOW_BYTES`]; `None` for the default.
+    #[must_use]
+    pub fn stream_window(mut self, bytes: Option<u32>) -> Self {
+        self.stream_window = bytes;
+        self
+    }
+
     /// Serves until `shutdown` is ready. Then health says NOT_SERVING, no connection is accepted any more, and calls
     /// under way have `grace` to end.
     ///
@@ -73,6 +83,7 @@ impl GrpcServer {
             listener,
             mut routes,
             services,
+            stream_window,
         } = self;
         let (health, health_service) = tonic_health::server::health_reporter();
         set_health(&health, &services, ServingStatus::Serving).await;
@@ -82,7 +93,7 @@ impl GrpcServer {
             .add_service(descriptors::reflection(&services).build_v1alpha()?);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = pin!(
-            transport::builder()
+            transport::builder(stream_window)
                 .layer(GrpcWebLayer::new())
                 .layer(RpcMetricsLayer::new(descriptors::methods()))
                 .add_routes(routes.routes())

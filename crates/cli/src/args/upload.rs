@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::ClientArgs;
-use crate::upload::throttle::Rate;
+use crate::byte_size::ByteSize;
 
 /// What `reelway upload` takes.
 #[derive(Debug, Clone, Args)]
@@ -29,7 +29,7 @@ pub(crate) struct UploadArgs {
     pub(crate) sha256: bool,
     /// Send at most so many bytes a second; k, M and G stand for powers of 1024.
     #[arg(long, value_name = "RATE")]
-    pub(crate) limit_rate: Option<Rate>,
+    pub(crate) limit_rate: Option<ByteSize>,
     /// Begin anew even if an interrupted upload of the same file could be continued.
     #[arg(long)]
     pub(crate) no_resume: bool,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use reelway_rpc::STREAM_WINDOW_BYTES;
+
 use crate::{config::ServeConfig, error::CliError, serve_args::Role};
 
 /// Refuses a configuration that can't work.
@@ -19,6 +21,7 @@ pub(crate) fn check(config: &ServeConfig) -> Result<(), CliError> {
         ));
     }
     store_dir(config)?;
+    stream_window(config)?;
     for (option, address) in [
         ("--http", config.http),
         ("--grpc", config.grpc),
@@ -51,6 +54,21 @@ pub(crate) fn store_dir(config: &ServeConfig) -> Result<PathBuf, CliError> {
     }
 }
 
+/// How far a client may send ahead on one stream, if that is configured.
+///
+/// # Errors
+/// A usage error if it is out of range.
+pub(crate) fn stream_window(config: &ServeConfig) -> Result<Option<u32>, CliError> {
+    let Some(bytes) = config.stream_window else {
+        return Ok(None);
+    };
+    let window = u32::try_from(bytes)
+        .ok()
+        .filter(|window| STREAM_WINDOW_BYTES.contains(window));
+    let refused = || CliError::usage(format!("--stream-window {bytes}: it must be 64k to 16M"));
+    window.ok_or_else(refused).map(Some)
+}
+
 /// The URL of the catalog.
 pub(crate) fn database_url(database: Option<&str>, data: &Path) -> String {
     database.map_or_else(
@@ -76,7 +94,8 @@ mod tests {
 
     #[test]
     fn what_can_not_work_is_refused_by_name() {
-        let cases: [(&[&str], &str); 5] = [
+        let cases: [(&[&str], &str); 6] = [
+            (&["--stream-window", "17M"], "--stream-window"),
             (&["--role", "edge"], "--role"),
             (&["--redis", "redis://127.0.0.1"], "--redis"),
             (&["--store", "s3://bucket/prefix"], "--store"),

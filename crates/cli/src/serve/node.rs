@@ -17,7 +17,7 @@ use reelway_worker::Worker;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::check::{database_url, store_dir};
+use super::check::{database_url, store_dir, stream_window};
 use crate::{config::ServeConfig, error::CliError};
 
 /// How long answers that are under way may take after the wish to stop.
@@ -152,6 +152,7 @@ impl Node {
         let jobs = Jobs::new(catalog.clone(), store.clone(), urls.clone());
         let progress = Progress::new(catalog.clone(), hub, urls, shutdown.clone());
         let grpc = GrpcServer::new(listeners.grpc)
+            .stream_window(stream_window(&config)?)
             .add_service(uploads.clone().into_service())
             .add_service(jobs.into_service())
             .add_service(progress.into_service());

@@ -6,7 +6,7 @@ mod event;
 mod follow;
 mod reporter;
 mod send;
-pub(crate) mod throttle;
+mod throttle;
 mod ticket;
 
 use std::path::PathBuf;

@@ -3,7 +3,6 @@
 use std::{
     io::{self, SeekFrom},
     pin::Pin,
-    str::FromStr,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,33 +12,10 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
+use crate::byte_size::ByteSize;
+
 /// Reads are cut to what the line carries in this time, so that it is never idle and never flooded.
 const SLICE: Duration = Duration::from_millis(50);
-
-/// A speed in bytes a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rate(u64);
-
-impl FromStr for Rate {
-    type Err = String;
-
-    /// A number of bytes a second, with `k`, `M` or `G` for powers of 1024, as curl's `--limit-rate` takes it.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (digits, shift) = match text.char_indices().last() {
-            Some((at, 'k' | 'K')) => (&text[..at], 10),
-            Some((at, 'M')) => (&text[..at], 20),
-            Some((at, 'G')) => (&text[..at], 30),
-            _ => (text, 0),
-        };
-        let rate: u64 = digits
-            .parse()
-            .map_err(|_| "it must look like 500k, 8M or a number of bytes a second")?;
-        rate.checked_mul(1 << shift)
-            .filter(|rate| *rate > 0)
-            .map(Self)
-            .ok_or_else(|| "it must be more than 0".to_owned())
-    }
-}
 
 /// A file that is read at a limited speed.
 #[derive(Debug)]
@@ -50,14 +26,15 @@ pub(crate) struct Throttled<R> {
 
 #[derive(Debug)]
 struct Line {
-    rate: Rate,
+    /// Bytes a second.
+    rate: ByteSize,
     /// Until then the line is busy with what was read.
     busy_until: Instant,
     wait: Pin<Box<Sleep>>,
 }
 
 impl<R> Throttled<R> {
-    pub(crate) fn new(inner: R, rate: Rate) -> Self {
+    pub(crate) fn new(inner: R, rate: ByteSize) -> Self {
         let line = Line {
             rate,
             busy_until: Instant::now(),
@@ -119,20 +96,10 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn rates_are_written_as_for_curl() {
-        assert_eq!("500k".parse(), Ok(Rate(500 << 10)));
-        assert_eq!("8M".parse(), Ok(Rate(8 << 20)));
-        assert_eq!("1234".parse(), Ok(Rate(1234)));
-        for text in ["", "0", "M", "-1", "fast", "99999999999999999999G"] {
-            assert!(text.parse::<Rate>().is_err(), "{text}");
-        }
-    }
-
     #[tokio::test]
     async fn a_slow_line_takes_its_time_and_loses_nothing() {
         let bytes = vec![7_u8; 100_000];
-        let mut throttled = Throttled::new(&bytes[..], Rate(400_000));
+        let mut throttled = Throttled::new(&bytes[..], ByteSize(400_000));
         let begin = Instant::now();
         let mut read = Vec::new();
         throttled.read_to_end(&mut read).await.expect("memory can be read");

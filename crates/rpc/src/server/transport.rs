@@ -9,11 +9,13 @@ use tonic::transport::{Server, server::TcpIncoming};
 /// The largest HTTP/2 frame. With the default of 16 KiB an upload takes twice the CPU; every connection keeps a buffer of
 /// this size, so more than needed is memory for each upload.
 const FRAME_BYTES_MAX: u32 = 128 << 10;
-/// How much a client may send on one stream before the server has read it: memory for each upload that is slower than its
-/// client.
-const STREAM_WINDOW_BYTES: u32 = 512 << 10;
-/// How much a client may send on all streams of a connection before the server has read it.
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// How much a client may send on one stream before the server has read it, unless configured otherwise: memory for each
+/// upload that is slower than its client.
+const STREAM_WINDOW_BYTES_DEFAULT: u32 = 256 << 10;
+/// What can be configured instead. HTTP/2 begins with 64 KiB; above 16 MiB memory is all that grows.
+pub const STREAM_WINDOW_BYTES: std::ops::RangeInclusive<u32> = 64 << 10..=16 << 20;
+/// How much a client may send on all streams of a connection before the server has read it; at least a stream's window.
+const CONNECTION_WINDOW_BYTES_MIN: u32 = 4 << 20;
 /// How many calls one connection may have open. hyper's default of 200 makes the next one wait without a word.
 const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 /// The largest header list of a request.
@@ -26,13 +28,14 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server with these settings. It has no timeout of its own: uploads and watches may last for days.
-pub(super) fn builder() -> Server {
+pub(super) fn builder(stream_window: Option<u32>) -> Server {
+    let stream_window = stream_window.unwrap_or(STREAM_WINDOW_BYTES_DEFAULT);
     Server::builder()
         // gRPC-Web comes over HTTP/1.1 too.
         .accept_http1(true)
         .max_frame_size(FRAME_BYTES_MAX)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(stream_window)
+        .initial_connection_window_size(stream_window.max(CONNECTION_WINDOW_BYTES_MIN))
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(PENDING_ACCEPT_RESETS_MAX))
