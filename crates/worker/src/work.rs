@@ -13,7 +13,7 @@ use std::{
 use reelway_blob::{JobOutput, OutputKey};
 use reelway_catalog::{Claim, Effect, Task};
 use reelway_domain::{Failure, LeaseEpoch, Reason, Sample, TaskKind};
-use reelway_media::{self as media, EncodeProgress, Plan, Workspace};
+use reelway_media::{self as media, AudioPlan, EncodeProgress, Plan, VideoPlan, Workspace};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,26 @@ struct StoredPlan {
     plan: Plan,
     /// The key of the indexed copy that chunks are read from, if the upload itself can't be.
     mezzanine: Option<OutputKeyText>,
+}
+
+impl StoredPlan {
+    /// The video's plan, which every video and poster task has.
+    fn video(&self) -> Result<&VideoPlan, media::Error> {
+        Ok(self
+            .plan
+            .video
+            .as_ref()
+            .ok_or_else(|| internal(&"the plan has no video"))?)
+    }
+
+    /// The audio's plan, which every audio task has.
+    fn audio(&self) -> Result<&AudioPlan, media::Error> {
+        Ok(self
+            .plan
+            .audio
+            .as_ref()
+            .ok_or_else(|| internal(&"the plan has no audio"))?)
+    }
 }
 
 /// An output key as JSON.

@@ -58,7 +58,10 @@ fn every_invariant_has_its_test() {
     let sources = sources(&root().join("crates"));
     for row in rows {
         let shown_by = row.split('|').nth(4).unwrap_or_default();
-        let tests = quoted(shown_by);
+        let tests: Vec<&str> = quoted(shown_by)
+            .into_iter()
+            .filter(|name| !name.contains('/'))
+            .collect();
         assert!(!tests.is_empty(), "no test in: {row}");
         for test in tests {
             assert!(sources.contains(&format!("fn {test}(")), "there is no test {test}");

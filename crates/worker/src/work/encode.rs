@@ -17,11 +17,7 @@ use super::{Done, Job, internal, json};
 
 pub(super) async fn video(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
     let stored = job.plan()?;
-    let video = stored
-        .plan
-        .video
-        .as_ref()
-        .ok_or_else(|| internal(&"the plan has no video"))?;
+    let video = stored.video()?;
     let index = usize::try_from(job.claim.task.index).map_err(|error| internal(&error))?;
     let chunk = video
         .chunks
@@ -55,11 +51,7 @@ pub(super) async fn video(job: &Job, scratch: &Path, cancel: &CancellationToken)
 
 pub(super) async fn audio(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
     let stored = job.plan()?;
-    let audio = stored
-        .plan
-        .audio
-        .as_ref()
-        .ok_or_else(|| internal(&"the plan has no audio"))?;
+    let audio = stored.audio()?;
     let source = job.source(&stored)?;
     let file = media::encode_audio(&job.workspace(&source, scratch, cancel), audio, throttled(job)).await?;
     let (plan, dir) = (stored.plan.clone(), scratch.to_owned());
@@ -78,11 +70,7 @@ pub(super) async fn audio(job: &Job, scratch: &Path, cancel: &CancellationToken)
 
 pub(super) async fn poster(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
     let stored = job.plan()?;
-    let video = stored
-        .plan
-        .video
-        .as_ref()
-        .ok_or_else(|| internal(&"the plan has no video"))?;
+    let video = stored.video()?;
     let source = job.source(&stored)?;
     let file = media::take_poster(&job.workspace(&source, scratch, cancel), video).await?;
     let key = job.keep("poster.jpg", &file).await?;
