@@ -5,9 +5,8 @@ use std::path::Path;
 use reelway_domain::{Failure, Reason};
 
 use crate::{
-    Error, Probe, Workspace,
-    input::{self, Args},
-    sandbox::{self, Invocation, Step},
+    Error, Probe, Workspace, ffprobe,
+    sandbox::{self, Step},
 };
 
 /// What the packets of a source say. Times are in the time base of their stream.
@@ -47,26 +46,15 @@ struct Packet {
 /// `SOURCE_LIMIT_EXCEEDED` if there are more packets than may be held in memory; those of running ffprobe.
 pub(crate) async fn read(work: &Workspace<'_>, file: &Path, probe: &Probe) -> Result<Index, Error> {
     let limits = work.tools.limits();
-    let mut args = Vec::new();
-    args.words([
-        "-v",
-        "error",
-        "-of",
+    let entries = "packet=stream_index,pts,duration,flags";
+    let invocation = ffprobe::invocation(
+        work,
+        file,
         "compact=p=0",
-        "-show_entries",
-        "packet=stream_index,pts,duration,flags",
-    ]);
-    args.extend(input::guards(limits));
-    args.extend(input::input(file));
-    let invocation = Invocation {
-        program: work.tools.ffprobe(),
-        args,
-        scratch: Some(work.scratch),
-        source: Some(file),
-        file_bytes_max: 0,
-        wall_max: limits.wall_max,
-        stall_max: Some(limits.stall_max),
-    };
+        entries,
+        limits.wall_max,
+        Some(limits.stall_max),
+    );
     let mut builder = Builder::new(probe);
     let mut count = 0;
     sandbox::run(limits, invocation, work.cancel, |line| {

@@ -6,6 +6,7 @@
 mod encode;
 mod error;
 mod ffmpeg;
+mod ffprobe;
 pub mod fmp4;
 mod index;
 mod input;

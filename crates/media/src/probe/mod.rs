@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use self::raw::RawProbe;
 use crate::{
-    Error, Limits, Rational, Workspace,
-    input::{self, Args},
-    sandbox::{self, Finished, Invocation, Step},
+    Error, Limits, Rational, Workspace, ffprobe,
+    sandbox::{self, Finished, Step},
 };
 
 /// The most that ffprobe may say about a file, in bytes; one stream takes about 1 KiB.
@@ -143,19 +142,7 @@ impl Probe {
 
 async fn ask(work: &Workspace<'_>, file: &Path, known: bool) -> Result<RawProbe, Error> {
     let limits = work.tools.limits();
-    let mut args = Vec::new();
-    args.words(["-v", "error", "-of", "json", "-show_entries", ENTRIES]);
-    args.extend(input::guards(limits));
-    args.extend(input::input(file));
-    let invocation = Invocation {
-        program: work.tools.ffprobe(),
-        args,
-        scratch: Some(work.scratch),
-        source: Some(file),
-        file_bytes_max: 0,
-        wall_max: limits.probe_wall_max,
-        stall_max: None,
-    };
+    let invocation = ffprobe::invocation(work, file, "json", ENTRIES, limits.probe_wall_max, None);
     let mut report = String::new();
     let finished = sandbox::run(limits, invocation, work.cancel, |line| {
         if report.len() + line.len() > REPORT_BYTES_MAX {
