@@ -1,7 +1,10 @@
 //! What `scripts/bench` measures with: a load that writes uploads, and the bare service that it is compared with.
 
 mod baseline;
+mod deployment;
 mod load;
+mod tasks;
+mod watchers;
 
 use std::{error::Error, net::SocketAddr, path::PathBuf};
 
@@ -13,6 +16,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[derive(Debug, Parser)]
 enum Command {
+    /// Measure empty tasks.
+    #[command(subcommand)]
+    Tasks(Tasks),
+    /// Measure many watchers of one progress server.
+    Watchers(watchers::WatcherArgs),
     /// Serve UploadService as barely as possible: write messages to a file, fdatasync at the end.
     Baseline {
         /// Where to listen; port 0 for a free one. The address is printed.
@@ -39,9 +47,23 @@ enum Command {
     },
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Tasks {
+    /// Empty a backlog.
+    Drain(tasks::TaskArgs),
+    /// Make tasks ready at a rate.
+    Start(tasks::TaskArgs),
+    /// The worker of `start`.
+    Work(tasks::TaskArgs),
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     match Command::parse() {
+        Command::Tasks(Tasks::Drain(args)) => tasks::drain(args).await,
+        Command::Tasks(Tasks::Start(args)) => tasks::start(args).await,
+        Command::Tasks(Tasks::Work(args)) => tasks::run_worker(args).await,
+        Command::Watchers(args) => watchers::run(args).await,
         Command::Baseline { listen, dir } => baseline::run(listen, dir).await,
         Command::Load {
             url,

@@ -1,8 +1,19 @@
 //! Directories whose entries survive a power cut.
 
-use std::{fs, io, path::Path, time::SystemTime};
+use std::{
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    time::SystemTime,
+};
+
+use tempfile::NamedTempFile;
 
 use crate::{BlobError, error::Tried as _};
+
+/// Unfinished files begin like this. No [`crate::OutputKey`] does, so nobody can ask for one.
+const UNFINISHED_PREFIX: &str = ".unfinished-";
 
 /// Makes the entries of a directory durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), BlobError> {
@@ -44,6 +55,23 @@ pub(crate) fn remove(path: &Path) -> Result<(), BlobError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).tried("remove", path),
         _ => Ok(()),
     }
+}
+
+/// A file that goes away unless it is finished, with the permissions that other files get.
+pub(crate) fn unfinished(dir: &Path) -> Result<NamedTempFile, BlobError> {
+    tempfile::Builder::new()
+        .prefix(UNFINISHED_PREFIX)
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(dir)
+        .tried("create a file in", dir)
+}
+
+/// The names in a directory.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>, BlobError> {
+    let entries = fs::read_dir(dir).tried("list", dir)?;
+    let name =
+        |entry: io::Result<fs::DirEntry>| Ok(entry.tried("list", dir)?.file_name().to_string_lossy().into_owned());
+    entries.map(name).collect()
 }
 
 /// The entries of a directory with the time of their last change. An entry that vanishes meanwhile is left out.

@@ -50,6 +50,14 @@ pub enum BlobError {
         /// The file.
         path: PathBuf,
     },
+    /// Another process has the store.
+    #[error("the store {path} is in use by {by}", path = path.display())]
+    InUse {
+        /// The store's directory.
+        path: PathBuf,
+        /// Which process that is.
+        by: String,
+    },
     /// The operating system refused.
     #[error("can't {operation} {path}: {source}", path = path.display())]
     Io {
@@ -70,7 +78,7 @@ impl From<BlobError> for Failure {
             BlobError::Superseded { by } => {
                 Failure::new(Reason::WriterSuperseded, "another stream writes this upload now").with("writerEpoch", by)
             }
-            BlobError::SyncFailed { .. } | BlobError::Io { .. } => {
+            BlobError::SyncFailed { .. } | BlobError::InUse { .. } | BlobError::Io { .. } => {
                 tracing::error!(%error, "store operation failed");
                 Failure::new(Reason::StoreUnavailable, "the store answered with an error")
             }

@@ -2,7 +2,8 @@
 //!
 //! The catalog refuses the commits of a writer that was superseded, but a write that it had begun could still land on
 //! bytes that its successor has acknowledged. So each write holds its upload's gate, and a successor passes the gate
-//! before it writes: it waits for at most the one write that is under way.
+//! before it writes: it waits for at most the one write that is under way. Writers in other processes don't come by here:
+//! each process writes files of its own.
 
 use std::{
     collections::HashMap,

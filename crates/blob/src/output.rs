@@ -1,21 +1,18 @@
 //! What was made of an upload.
 
 use std::{
-    fs::{File, Permissions},
+    fs::File,
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
 use nix::fcntl::OFlag;
 use reelway_domain::JobId;
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
 
 use crate::{BlobError, OutputKey, dir, error::Tried as _, task::blocking};
-
-/// Unfinished files begin like this. No [`OutputKey`] does, so nobody can ask for one.
-const UNFINISHED_PREFIX: &str = ".unfinished-";
 
 /// The outputs of one job.
 #[derive(Debug, Clone)]
@@ -70,7 +67,7 @@ impl JobOutput {
         let (to, outputs) = (self.path(key), self.outputs.clone());
         blocking(move || {
             let parent = prepare_parent(&outputs, &to)?;
-            let mut file = unfinished(parent)?;
+            let mut file = dir::unfinished(parent)?;
             file.write_all(&bytes)
                 .and_then(|()| file.as_file().sync_all())
                 .tried("write", &to)?;
@@ -139,15 +136,6 @@ fn prepare_parent<'a>(outputs: &Path, to: &'a Path) -> Result<&'a Path, BlobErro
     Ok(parent)
 }
 
-/// A file that goes away unless it is finished, with the permissions that other files get.
-fn unfinished(dir: &Path) -> Result<NamedTempFile, BlobError> {
-    tempfile::Builder::new()
-        .prefix(UNFINISHED_PREFIX)
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(dir)
-        .tried("create a file in", dir)
-}
-
 /// Opens what is to become an output: a file, and nothing that leads elsewhere or never ends.
 ///
 /// The file comes from a sandbox that a hostile source may have taken over, and will be served to anybody.
@@ -165,7 +153,7 @@ fn open_regular(path: &Path) -> Result<File, BlobError> {
 }
 
 fn copy(mut source: File, parent: &Path, to: &Path) -> Result<(), BlobError> {
-    let mut file = unfinished(parent)?;
+    let mut file = dir::unfinished(parent)?;
     io::copy(&mut source, file.as_file_mut())
         .and_then(|_| file.as_file().sync_all())
         .tried("copy to", to)?;

@@ -14,9 +14,18 @@ use std::{
 use bytes::Bytes;
 use reelway_domain::Offset;
 
-use crate::{BlobError, error::Tried as _, fence::Place, task::blocking};
+use crate::{
+    BlobError,
+    error::Tried as _,
+    fence::Place,
+    fill::{Named, copy_range},
+    task::blocking,
+};
 
-/// The writer's handle of one upload.
+/// How much is copied before the next writer gets its turn.
+const FILL_BYTES: usize = 16 << 20;
+
+/// The writer's handle of one of an upload's files.
 ///
 /// If a future of one of its methods is dropped, the operation may still happen; the next writer's handle is not given
 /// out before it has ended.
@@ -68,6 +77,39 @@ impl StagedFile {
         self.run(|inner| inner.synced(File::sync_data)).await
     }
 
+    /// Copies the bytes from `from` up to `to` out of an earlier file of this upload. They are durable only after
+    /// [`Self::sync`] or [`Self::finish`]. Doing it again is fine; to stop it, drop the future.
+    ///
+    /// # Errors
+    /// [`BlobError::NotFound`] or [`BlobError::Short`] if the earlier file isn't there or has too few bytes;
+    /// [`BlobError::Superseded`] if another writer has taken over.
+    pub async fn fill_in(&self, earlier: PathBuf, from: Offset, to: Offset) -> Result<(), BlobError> {
+        let earlier = Arc::new(earlier);
+        let opening = Arc::clone(&earlier);
+        let source = Arc::new(blocking(move || File::open(&*opening).tried("open", &opening)).await?);
+        let mut at = from;
+        while at < to {
+            let end = to.min(at.advanced(FILL_BYTES));
+            let (source, path) = (Arc::clone(&source), Arc::clone(&earlier));
+            self.run(move |inner| {
+                let source = Named {
+                    file: &source,
+                    path: &path,
+                };
+                let target = Named {
+                    file: &inner.file,
+                    path: &inner.path,
+                };
+                inner
+                    .place
+                    .hold(|| copy_range(source, target, at.as_u64(), end.as_u64()))
+            })
+            .await?;
+            at = end;
+        }
+        Ok(())
+    }
+
     /// Ends the file at `size` bytes, dropping what was never acknowledged behind it, and makes all of it durable.
     ///
     /// # Errors
@@ -115,7 +157,7 @@ impl Inner {
     }
 }
 
-fn write_all(file: &File, path: &Path, offset: u64, bytes: &[u8]) -> Result<(), BlobError> {
+pub(crate) fn write_all(file: &File, path: &Path, offset: u64, bytes: &[u8]) -> Result<(), BlobError> {
     let mut written = 0;
     while written < bytes.len() {
         match file.write_at(&bytes[written..], offset + written as u64) {

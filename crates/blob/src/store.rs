@@ -1,26 +1,43 @@
-//! The store on a local disk: `uploads/xx/upl_…` and `outputs/job_…/…` below one directory.
+//! The store on a disk: `uploads/xx/upl_…` and `outputs/job_…/…` below one directory.
 
 use std::{
     fs::{self, File},
+    io::Write as _,
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
     time::SystemTime,
 };
 
-use reelway_domain::{JobId, Offset, UploadId, WriterEpoch};
+use reelway_domain::{JobId, StoreId, WriterId};
+use tokio::sync::Semaphore;
 
-use crate::{BlobError, JobOutput, StagedFile, digest, dir, error::Tried as _, fence::Fences, task::blocking};
+use crate::{
+    BlobError, JobOutput, Sharing, dir, error::Tried as _, fence::Fences, identity, sharing::StoreLock, task::blocking,
+};
 
 /// Uploads are spread over so many directories, by the last two digits of their ids.
 const SHARDS: u16 = 256;
+/// The file that a check makes and removes. One name, so that a check that was cut off leaves nothing more than the next
+/// one removes.
+const CHECK_NAME: &str = ".check";
 
-/// All bytes of a node, on its disk. Clones are the same store.
+/// All bytes of a node, on its disk, or those of a deployment on a file system that its servers share. Clones are the same
+/// store.
+///
+/// An upload has one file as long as one process writes it. A writer in another process begins a file of its own, at the
+/// same offsets, and before the upload is complete the last one fills in what is in the earlier ones. So whatever a process
+/// that was paused or cut off still writes, it writes into a file that nobody reads there any more.
 #[derive(Debug, Clone)]
 pub struct DiskStore {
-    uploads: PathBuf,
+    root: PathBuf,
+    pub(crate) uploads: PathBuf,
     outputs: PathBuf,
-    fences: Arc<Fences>,
+    identity: StoreId,
+    writer: WriterId,
+    pub(crate) fences: Arc<Fences>,
+    checking: Arc<Semaphore>,
+    _lock: Arc<StoreLock>,
 }
 
 /// Something that a listing found in the store.
@@ -36,8 +53,9 @@ impl DiskStore {
     /// Opens the store below `root`, making what isn't there yet. Blocks: call it at start.
     ///
     /// # Errors
-    /// If the directories can't be made.
-    pub fn open(root: impl Into<PathBuf>) -> Result<Self, BlobError> {
+    /// [`BlobError::InUse`] if another process has the store for itself, or has it at all and this one wants it for itself;
+    /// others if the directories can't be made.
+    pub fn open(root: impl Into<PathBuf>, sharing: Sharing) -> Result<Self, BlobError> {
         let root = root.into();
         fs::create_dir_all(&root).tried("create directory", &root)?;
         // The path must stay the same if the process changes its directory.
@@ -45,6 +63,7 @@ impl DiskStore {
         if let Some(parent) = root.parent() {
             dir::sync_dir(parent)?;
         }
+        let lock = StoreLock::take(&root, sharing)?;
         let (uploads, outputs) = (root.join("uploads"), root.join("outputs"));
         dir::create(&outputs)?;
         dir::create(&uploads)?;
@@ -54,84 +73,44 @@ impl DiskStore {
         dir::sync_dir(&uploads)?;
         dir::sync_dir(&root)?;
         Ok(Self {
+            identity: identity::of(&root)?,
+            writer: sharing.writer(),
+            root,
             uploads,
             outputs,
             fences: Arc::default(),
+            checking: Arc::new(Semaphore::new(1)),
+            _lock: Arc::new(lock),
         })
     }
 
-    /// Makes an empty file for an upload, durably. It is fine if it is there already.
-    ///
-    /// # Errors
-    /// If the file can't be made.
-    pub async fn create_upload(&self, id: UploadId) -> Result<(), BlobError> {
-        let path = self.upload_path(id);
-        blocking(move || {
-            File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-                .tried("create", &path)?;
-            path.parent().map_or(Ok(()), dir::sync_dir)
-        })
-        .await
-    }
-
-    /// Takes over the writing of an upload. When this has returned, no write of an earlier writer of this process is
-    /// under way, and none will begin.
-    ///
-    /// A writer that was slow to come here may have been superseded by one that came and went: whoever got a handle
-    /// asks the catalog whether its epoch is still the newest, before it writes.
-    ///
-    /// # Errors
-    /// [`BlobError::Superseded`] if a later writer is there; [`BlobError::NotFound`] if there is no such upload.
-    pub async fn open_writer(&self, id: UploadId, epoch: WriterEpoch) -> Result<StagedFile, BlobError> {
-        let (path, fences) = (self.upload_path(id), Arc::clone(&self.fences));
-        blocking(move || {
-            let file = File::options().write(true).open(&path).tried("open", &path)?;
-            Ok(StagedFile::new(file, path, fences.take_over(id, epoch)?))
-        })
-        .await
-    }
-
-    /// The SHA-256 of the first `size` bytes of an upload. Reads with a fixed buffer; to stop it, drop the future.
-    ///
-    /// # Errors
-    /// [`BlobError::Short`] if the file ends before `size`.
-    pub async fn sha256(&self, id: UploadId, size: Offset) -> Result<[u8; 32], BlobError> {
-        digest::sha256(self.upload_path(id), size).await
-    }
-
-    /// Removes an upload's bytes. It is fine if there are none.
-    ///
-    /// # Errors
-    /// If the file can't be removed.
-    pub async fn remove_upload(&self, id: UploadId) -> Result<(), BlobError> {
-        let path = self.upload_path(id);
-        blocking(move || dir::remove(&path)).await
-    }
-
-    /// Where an upload's bytes are on this disk.
+    /// Which store this is: the same for all processes that share it, and for no other store.
     #[must_use]
-    pub fn upload_path(&self, id: UploadId) -> PathBuf {
-        let name = id.to_string();
-        // The first digits of an id are its time: only the last ones spread evenly.
-        self.uploads.join(&name[name.len() - 2..]).join(name)
+    pub fn identity(&self) -> StoreId {
+        self.identity
     }
 
-    /// Every upload that has a file, in no order.
+    /// As whom this process writes. Who has the store for itself is always the same; who shares it is somebody new with
+    /// each start.
+    #[must_use]
+    pub fn writer_id(&self) -> WriterId {
+        self.writer
+    }
+
+    /// Whether a small file can be made, synced and removed. A store that hangs makes it wait, but never more than one
+    /// thread.
     ///
     /// # Errors
-    /// If a directory can't be read.
-    pub async fn list_uploads(&self) -> Result<Vec<Stored<UploadId>>, BlobError> {
-        let uploads = self.uploads.clone();
+    /// Why it can't.
+    pub async fn check(&self) -> Result<(), BlobError> {
+        let path = self.root.join(CHECK_NAME);
+        let turn = Arc::clone(&self.checking).acquire_owned().await;
         blocking(move || {
-            let mut found = Vec::new();
-            for shard in shards(&uploads) {
-                list(&shard, &mut found)?;
-            }
-            Ok(found)
+            let _turn = turn;
+            let made = File::create(&path)
+                .and_then(|mut file| file.write_all(b"is there room?").and_then(|()| file.sync_all()))
+                .tried("write", &path);
+            made.and(dir::remove(&path))
         })
         .await
     }
@@ -172,12 +151,13 @@ impl DiskStore {
     }
 }
 
-fn shards(uploads: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+/// The directories that hold uploads.
+pub(crate) fn shards(uploads: &Path) -> impl Iterator<Item = PathBuf> + '_ {
     (0..SHARDS).map(|shard| uploads.join(format!("{shard:02x}")))
 }
 
-/// Adds what is named by an id; what has another name is not the store's and is left alone.
-fn list<I: FromStr>(dir: &Path, found: &mut Vec<Stored<I>>) -> Result<(), BlobError> {
+/// Adds what is named as its kind is; what has another name is not the store's and is left alone.
+pub(crate) fn list<I: FromStr>(dir: &Path, found: &mut Vec<Stored<I>>) -> Result<(), BlobError> {
     for (name, modified) in dir::entries(dir)? {
         match name.parse() {
             Ok(id) => found.push(Stored { id, modified }),

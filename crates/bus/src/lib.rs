@@ -1,141 +1,115 @@
-//! Wake-ups and progress samples between roles. Everything on the bus may be lost: the catalog decides, the bus wakes
-//! (invariant 4).
+//! Wake-ups and progress samples between roles, within one process or through Redis Streams. Everything on the bus may be lost:
+//! the catalog decides, the bus wakes (invariant 4).
 //!
-//! Hints and samples travel apart, so that many samples never push out a hint.
+//! Hints and samples travel apart, so that many samples never push out a hint. Task wake-ups travel apart from both, because
+//! each is for one worker and not for all.
 
-use reelway_domain::{Hint, Sample};
-use tokio::sync::broadcast::{self, error::RecvError};
+#[cfg(test)]
+mod contract;
+mod local;
+mod redis;
+mod subscribe;
+mod wakes;
 
-/// Hints that a subscriber may be behind before it is told to look at everything.
-const HINTS_WAITING_MAX: usize = 1024;
-/// Samples that a subscriber may be behind before the oldest are dropped.
-const SAMPLES_WAITING_MAX: usize = 4096;
+use reelway_domain::{Notice, Sample};
 
-/// The bus within one process. Clones are the same bus.
+use self::{local::Local, redis::Redis};
+
+pub use self::{
+    redis::{RedisSettings, RedisSettingsError},
+    subscribe::{Heard, Hints, Samples},
+    wakes::{Wakes, Woken},
+};
+
+/// A notice of many tasks wakes at most so many workers. Who is woken wakes nobody else, but there are never many more workers.
+const WAKES_MAX: u32 = 32;
+
+/// The bus. Clones are the same bus; it ends with the last of them. The default one lies within the process.
 #[derive(Debug, Clone)]
-pub struct Bus {
-    hints: broadcast::Sender<Hint>,
-    samples: broadcast::Sender<Sample>,
+pub struct Bus(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Local(Local),
+    Redis(Redis),
 }
 
-/// What a subscriber to hints hears.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
-    /// Look at this.
-    Hint(Hint),
-    /// Hints were lost: look at everything.
-    Lost,
+/// Nobody may have heard.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The server of the bus did not take it.
+    #[error("the bus is away: {0}")]
+    Away(String),
 }
-
-/// Hints from the moment of subscribing. Subscribe before you look at the catalog, or a change between is missed.
-#[derive(Debug)]
-pub struct Hints(broadcast::Receiver<Hint>);
-
-/// Samples from the moment of subscribing.
-#[derive(Debug)]
-pub struct Samples(broadcast::Receiver<Sample>);
 
 impl Default for Bus {
     fn default() -> Self {
-        Self {
-            hints: broadcast::Sender::new(HINTS_WAITING_MAX),
-            samples: broadcast::Sender::new(SAMPLES_WAITING_MAX),
-        }
+        Self(Kind::Local(Local::default()))
     }
 }
 
 impl Bus {
-    /// Tells every subscriber to look.
-    pub fn wake(&self, hint: Hint) {
-        // Fails only without subscribers, and then nobody waits.
-        let _ = self.hints.send(hint);
+    /// The bus through Redis, 6.2 or later. Returns at once: Redis may come, go and come back at any time.
+    ///
+    /// # Errors
+    /// If the settings can't be understood.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the caller has no more use for what may hold a password"
+    )]
+    pub fn redis(settings: RedisSettings) -> Result<Self, RedisSettingsError> {
+        Redis::new(&settings).map(|redis| Self(Kind::Redis(redis)))
     }
 
-    /// Tells every subscriber how far something is.
+    /// Tells everybody concerned to look. Takes little more than a second at most.
+    ///
+    /// # Errors
+    /// [`BusError::Away`] if it is not known that the bus has it. Publishing again is harmless.
+    pub async fn publish(&self, notices: &[Notice]) -> Result<(), BusError> {
+        match &self.0 {
+            Kind::Local(local) => {
+                notices.iter().for_each(|notice| local.put(notice));
+                Ok(())
+            }
+            Kind::Redis(redis) => redis.publish(notices).await,
+        }
+    }
+
+    /// Tells every subscriber how far something is. Never waits; a bus that can't take it drops it.
     pub fn sample(&self, sample: Sample) {
-        let _ = self.samples.send(sample);
+        match &self.0 {
+            Kind::Local(local) => local.sample(sample),
+            Kind::Redis(redis) => redis.sample(sample),
+        }
     }
 
-    /// Subscribes to hints.
+    /// Subscribes to hints other than task wake-ups.
     #[must_use]
     pub fn hints(&self) -> Hints {
-        Hints(self.hints.subscribe())
+        match &self.0 {
+            Kind::Local(local) => local.hints(),
+            Kind::Redis(redis) => redis.hints(),
+        }
     }
 
     /// Subscribes to samples.
     #[must_use]
     pub fn samples(&self) -> Samples {
-        Samples(self.samples.subscribe())
-    }
-}
-
-impl Hints {
-    /// The next hint; `None` when the bus is gone.
-    pub async fn next(&mut self) -> Option<Heard> {
-        match self.0.recv().await {
-            Ok(hint) => Some(Heard::Hint(hint)),
-            Err(RecvError::Lagged(_)) => Some(Heard::Lost),
-            Err(RecvError::Closed) => None,
+        match &self.0 {
+            Kind::Local(local) => local.samples(),
+            Kind::Redis(redis) => redis.samples(),
         }
     }
-}
 
-impl Samples {
-    /// The next sample; `None` when the bus is gone. Samples that were lost are not missed: the next one tells more.
-    pub async fn next(&mut self) -> Option<Sample> {
-        loop {
-            match self.0.recv().await {
-                Ok(sample) => return Some(sample),
-                Err(RecvError::Lagged(count)) => tracing::debug!(count, "samples were dropped"),
-                Err(RecvError::Closed) => return None,
-            }
+    /// Waits for tasks together with all other workers.
+    #[must_use]
+    pub fn wakes(&self) -> Wakes {
+        match &self.0 {
+            Kind::Local(local) => local.wakes(),
+            Kind::Redis(redis) => redis.wakes(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use reelway_domain::{JobId, UploadId};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn every_subscriber_hears_every_hint() {
-        let bus = Bus::default();
-        let (mut one, mut two) = (bus.hints(), bus.hints());
-        let hint = Hint::Events { job: JobId::new() };
-        bus.wake(hint);
-        assert_eq!(one.next().await, Some(Heard::Hint(hint)));
-        assert_eq!(two.next().await, Some(Heard::Hint(hint)));
-    }
-
-    #[tokio::test]
-    async fn a_slow_subscriber_is_told_to_look_at_everything() {
-        let bus = Bus::default();
-        let mut slow = bus.hints();
-        for _ in 0..=HINTS_WAITING_MAX {
-            bus.wake(Hint::Tasks);
-        }
-        assert_eq!(slow.next().await, Some(Heard::Lost));
-        assert_eq!(slow.next().await, Some(Heard::Hint(Hint::Tasks)));
-    }
-
-    #[tokio::test]
-    async fn samples_do_not_push_out_hints() {
-        let bus = Bus::default();
-        let (mut hints, mut samples) = (bus.hints(), bus.samples());
-        bus.wake(Hint::Tasks);
-        let upload = UploadId::new();
-        for durable_offset in 0..10_000 {
-            bus.sample(Sample::Upload { upload, durable_offset });
-        }
-        assert_eq!(hints.next().await, Some(Heard::Hint(Hint::Tasks)));
-        let Some(Sample::Upload { durable_offset, .. }) = samples.next().await else {
-            panic!("no sample")
-        };
-        assert!(
-            durable_offset >= 10_000 - i64::try_from(SAMPLES_WAITING_MAX).unwrap(),
-            "{durable_offset}"
-        );
     }
 }

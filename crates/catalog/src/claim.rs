@@ -1,10 +1,20 @@
-//! Leases: claiming a task, keeping it, and giving it back (invariant 5). The database's clock judges.
+//! Claiming tasks (invariant 5): which ones, for whom, and what a worker gets with them.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-use reelway_domain::{Change, Hint, JobState, TaskState, WorkerId};
+use reelway_domain::{Change, JobId, JobState, TaskState, UploadId, WorkerId};
+use serde::Serialize;
 
-use crate::{Catalog, Error, Fenced, Job, Task, Upload, row::Columns, sql::Sql, upload::millis};
+use crate::{
+    Catalog, Error, Job, Task, Upload,
+    row::Columns,
+    sql::{Sql, list},
+    tx::Tx,
+    upload::millis,
+};
 
 /// A task that this worker has, with what it needs to do it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,47 +29,37 @@ pub struct Claim {
     pub plan: Option<String>,
 }
 
-/// The answer to a heartbeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beat {
-    /// The lease is good for another while.
-    Alive,
-    /// The job has ended: stop at once.
-    Cancelled,
-    /// Somebody else has the task: stop at once and touch nothing.
-    Lost,
+static CLAIM: Sql = Sql::new(
+    // MATERIALIZED: evaluated once, or Postgres might lock and take more than the limit.
+    "WITH taken AS MATERIALIZED (
+        SELECT t.id FROM tasks t JOIN jobs j ON j.id = t.job_id JOIN uploads u ON u.id = j.upload_id
+        WHERE {claimable} AND t.run_at_ms <= {now} ORDER BY t.id LIMIT $3 {skip_locked})
+     UPDATE tasks SET state = 'running', attempt = attempt + 1, lease_epoch = lease_epoch + 1, lease_owner = $1,
+                      lease_expires_at_ms = {now} + $2, updated_at_ms = {now}
+     WHERE id {in:SELECT id FROM taken} RETURNING {task}",
+);
+static LOCK_JOBS: Sql = Sql::new("SELECT id, state FROM jobs WHERE id {in:$1} ORDER BY id {for_update}");
+static START_JOBS: Sql = Sql::new(
+    "WITH given AS MATERIALIZED (
+        SELECT v.value ->> 'job' AS id, CAST(v.value ->> 'attempts' AS BIGINT) AS attempts,
+               CAST(v.value ->> 'events' AS BIGINT) AS events FROM {rows:$1} AS v)
+     UPDATE jobs SET attempts = attempts + (SELECT given.attempts FROM given WHERE given.id = jobs.id),
+                     event_seq = event_seq + (SELECT given.events FROM given WHERE given.id = jobs.id),
+                     state = 'running', started_at_ms = COALESCE(started_at_ms, {now}), updated_at_ms = {now}
+     WHERE id {in:$2} AND state IN ('queued', 'running') RETURNING {job}, plan",
+);
+static UPLOADS: Sql = Sql::new("SELECT {upload} FROM uploads WHERE id {in:$1}");
+
+/// How a job goes on when some of its tasks are claimed.
+#[derive(Serialize)]
+struct Start {
+    job: JobId,
+    attempts: i64,
+    events: i64,
 }
 
-static CLAIM: Sql = Sql::new(
-    "UPDATE tasks SET state = 'running', attempt = attempt + 1, lease_epoch = lease_epoch + 1, lease_owner = $1,
-                      lease_expires_at_ms = {now} + $2, updated_at_ms = {now}
-     WHERE id = (
-        SELECT t.id FROM tasks t JOIN jobs j ON j.id = t.job_id JOIN uploads u ON u.id = j.upload_id
-        WHERE t.state = 'queued' AND t.pending = 0 AND t.run_at_ms <= {now} AND j.state IN ('queued', 'running')
-          AND (u.state = 'complete'
-               OR (u.state = 'receiving' AND t.ready_at_offset IS NOT NULL AND u.durable_offset >= t.ready_at_offset))
-        ORDER BY t.id LIMIT 1 {skip_locked})
-     RETURNING *",
-);
-static START_JOB: Sql = Sql::new(
-    "UPDATE jobs SET attempts = attempts + 1, state = 'running', started_at_ms = COALESCE(started_at_ms, {now}),
-                     updated_at_ms = {now}
-     WHERE id = $1 AND state IN ('queued', 'running')",
-);
-static LOCK_JOB: Sql = Sql::new("SELECT state FROM jobs WHERE id = $1 {for_update}");
-static JOB: Sql = Sql::new("SELECT * FROM jobs WHERE id = $1");
-static UPLOAD: Sql = Sql::new("SELECT * FROM uploads WHERE id = $1");
-static BEAT: Sql = Sql::new(
-    "UPDATE tasks SET lease_expires_at_ms = {now} + $3, updated_at_ms = {now}
-     WHERE id = $1 AND lease_epoch = $2 AND state = 'running'",
-);
-static STATE: Sql = Sql::new("SELECT state FROM tasks WHERE id = $1 AND lease_epoch = $2");
-// A hand-back is no failure: it gives the attempt back. The epoch stays, and the next claim moves it on.
-static HAND_BACK: Sql = Sql::new(
-    "UPDATE tasks SET state = 'queued', attempt = attempt - 1, lease_owner = NULL, lease_expires_at_ms = NULL,
-                      updated_at_ms = {now}
-     WHERE id = $1 AND lease_epoch = $2 AND state = 'running'",
-);
+/// A job of claimed tasks, with its plan.
+type Started = (Job, Option<String>);
 
 impl Catalog {
     /// Takes the oldest claimable task, if there is one.
@@ -67,102 +67,123 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn claim(&self, owner: WorkerId, ttl: Duration) -> Result<Option<Claim>, Error> {
-        let mut tx = self.write.begin().await?;
-        let claimed = sqlx::query(CLAIM.on(self.dialect))
-            .bind(owner.to_string())
-            .bind(millis(ttl))
-            .fetch_optional(&mut *tx)
-            .await?;
-        let Some(row) = claimed else { return Ok(None) };
-        let task = Task::try_from(&row)?;
-        let job_id = task.job.to_string();
-        // Locked before it is looked at, so that only one of several claims is the first.
-        let (state,): (String,) = sqlx::query_as(LOCK_JOB.on(self.dialect))
-            .bind(&job_id)
-            .fetch_one(&mut *tx)
-            .await?;
-        let started = sqlx::query(START_JOB.on(self.dialect))
-            .bind(&job_id)
-            .execute(&mut *tx)
-            .await?;
-        if started.rows_affected() == 0 {
-            // The job ended in this moment; dropping the transaction undoes the claim.
-            return Ok(None);
-        }
-        let mut changes = Vec::with_capacity(2);
-        if state == JobState::Queued.as_str() {
-            changes.push(Change::JobState {
-                state: JobState::Running,
-                error: None,
-            });
-        }
-        changes.push(task_change(&task, TaskState::Running));
-        self.append_events(&mut tx, task.job, &changes).await?;
-        let row = sqlx::query(JOB.on(self.dialect))
-            .bind(&job_id)
-            .fetch_one(&mut *tx)
-            .await?;
-        let job = Job::try_from(&row)?;
-        let plan = Columns(&row).text_or_null("plan")?;
-        let row = sqlx::query(UPLOAD.on(self.dialect))
-            .bind(job.upload.to_string())
-            .fetch_one(&mut *tx)
-            .await?;
-        let upload = Upload::try_from(&row)?;
-        self.commit(tx).await?;
-        Ok(Some(Claim {
-            task,
-            job,
-            upload,
-            plan,
-        }))
+        Ok(self.claim_batch(owner, ttl, 1).await?.pop())
     }
 
-    /// Says that the worker is alive and at it.
-    ///
-    /// # Errors
-    /// [`Error::Database`] if the database fails: the lease may or may not be longer now.
-    pub async fn heartbeat(&self, task: &Task, ttl: Duration) -> Result<Beat, Error> {
-        let beaten = sqlx::query(BEAT.on(self.dialect))
-            .bind(task.id.to_string())
-            .bind(task.lease_epoch.0)
-            .bind(millis(ttl))
-            .execute(&self.write)
-            .await?;
-        if beaten.rows_affected() == 1 {
-            return Ok(Beat::Alive);
-        }
-        let state: Option<(String,)> = sqlx::query_as(STATE.on(self.dialect))
-            .bind(task.id.to_string())
-            .bind(task.lease_epoch.0)
-            .fetch_optional(&self.read)
-            .await?;
-        match state {
-            Some((state,)) if state == TaskState::Cancelled.as_str() => Ok(Beat::Cancelled),
-            _ => Ok(Beat::Lost),
-        }
-    }
-
-    /// Gives a task back unfinished, because the worker is going down. The attempt doesn't count.
+    /// Takes the oldest claimable tasks, at most `count_max`, in one transaction: oldest first, none if there are none. If
+    /// the answer is lost, nobody has them until their leases run out.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails.
-    pub async fn hand_back(&self, task: &Task) -> Result<Fenced, Error> {
-        let mut tx = self.write.begin().await?;
-        let given = sqlx::query(HAND_BACK.on(self.dialect))
-            .bind(task.id.to_string())
-            .bind(task.lease_epoch.0)
-            .execute(&mut *tx)
-            .await?;
-        if given.rows_affected() == 0 {
-            return Ok(Fenced::LeaseLost);
+    pub async fn claim_batch(&self, owner: WorkerId, ttl: Duration, count_max: usize) -> Result<Vec<Claim>, Error> {
+        let mut tx = self.begin().await?;
+        let tasks = self.take_tasks(&mut tx, owner, ttl, count_max).await?;
+        if tasks.is_empty() {
+            return Ok(Vec::new());
         }
-        self.leave_hint(&mut tx, &Hint::Tasks).await?;
-        self.append_events(&mut tx, task.job, &[task_change(task, TaskState::Queued)])
-            .await?;
+        let Some(jobs) = self.start_jobs(&mut tx, &tasks).await? else {
+            // A job ended in this moment; dropping the transaction undoes the claim.
+            return Ok(Vec::new());
+        };
+        let uploads = self.uploads_of(&mut tx, &jobs).await?;
         self.commit(tx).await?;
-        Ok(Fenced::Done)
+        let claim = |task: Task| {
+            let gone = || Error::Corrupt(format!("{} has no job or no upload", task.id));
+            let (job, plan) = jobs.get(&task.job).ok_or_else(gone)?;
+            let upload = uploads.get(&job.upload).ok_or_else(gone)?;
+            Ok(Claim {
+                task,
+                job: job.clone(),
+                upload: upload.clone(),
+                plan: plan.clone(),
+            })
+        };
+        tasks.into_iter().map(claim).collect()
     }
+
+    async fn take_tasks(
+        &self,
+        tx: &mut Tx,
+        owner: WorkerId,
+        ttl: Duration,
+        count_max: usize,
+    ) -> Result<Vec<Task>, Error> {
+        let rows = sqlx::query(CLAIM.on(self.dialect))
+            .bind(owner.to_string())
+            .bind(millis(ttl))
+            .bind(i64::try_from(count_max).unwrap_or(i64::MAX))
+            .fetch_all(&mut ***tx)
+            .await?;
+        let mut tasks = rows.iter().map(Task::try_from).collect::<Result<Vec<_>, _>>()?;
+        tasks.sort_by_key(|task| task.id);
+        Ok(tasks)
+    }
+
+    /// Starts the jobs of claimed tasks, as far as they have not begun, and tells of it; `None` if one has ended.
+    async fn start_jobs(&self, tx: &mut Tx, tasks: &[Task]) -> Result<Option<HashMap<JobId, Started>>, Error> {
+        let mut changes: BTreeMap<JobId, Vec<Change>> = BTreeMap::new();
+        for task in tasks {
+            let of_job = changes.entry(task.job).or_default();
+            of_job.push(task_change(task, TaskState::Running));
+        }
+        let starts = self.plan_starts(tx, &mut changes).await?;
+        let rows = sqlx::query(START_JOBS.on(self.dialect))
+            .bind(list(starts)?)
+            .bind(list(changes.keys())?)
+            .fetch_all(&mut ***tx)
+            .await?;
+        if rows.len() < changes.len() {
+            return Ok(None);
+        }
+        let mut jobs = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let job = Job::try_from(row)?;
+            tx.push_events(row, changes.get(&job.id).map_or(&[], Vec::as_slice))?;
+            jobs.insert(job.id, (job, Columns(row).text_or_null("plan")?));
+        }
+        Ok(Some(jobs))
+    }
+
+    /// Locks the jobs before they are looked at, so that only one of several claims is the first, which has one more to tell.
+    async fn plan_starts(&self, tx: &mut Tx, changes: &mut BTreeMap<JobId, Vec<Change>>) -> Result<Vec<Start>, Error> {
+        let rows: Vec<(String, String)> = sqlx::query_as(LOCK_JOBS.on(self.dialect))
+            .bind(list(changes.keys())?)
+            .fetch_all(&mut ***tx)
+            .await?;
+        let mut starts = Vec::with_capacity(rows.len());
+        for (job, state) in rows {
+            let job: JobId = job.parse()?;
+            let changes = changes.entry(job).or_default();
+            let attempts = count_of(changes);
+            if state == JobState::Queued.as_str() {
+                let running = Change::JobState {
+                    state: JobState::Running,
+                    error: None,
+                };
+                changes.insert(0, running);
+            }
+            let events = count_of(changes);
+            starts.push(Start { job, attempts, events });
+        }
+        Ok(starts)
+    }
+
+    async fn uploads_of(
+        &self,
+        tx: &mut Tx,
+        jobs: &HashMap<JobId, Started>,
+    ) -> Result<HashMap<UploadId, Upload>, Error> {
+        let rows = sqlx::query(UPLOADS.on(self.dialect))
+            .bind(list(jobs.values().map(|(job, _)| job.upload))?)
+            .fetch_all(&mut ***tx)
+            .await?;
+        let upload = |row| Upload::try_from(row).map(|upload| (upload.id, upload));
+        rows.iter().map(upload).collect()
+    }
+}
+
+fn count_of(changes: &[Change]) -> i64 {
+    i64::try_from(changes.len()).unwrap_or(i64::MAX)
 }
 
 pub(crate) fn task_change(task: &Task, state: TaskState) -> Change {

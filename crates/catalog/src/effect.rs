@@ -1,9 +1,8 @@
 //! Recording what a task did: the result, its effect on the job, the successors, and the events, in one transaction.
 
-use reelway_domain::{Change, Hint, JobState, NewTask, RenditionInfo, SourceInfo, TaskState};
-use sqlx::{Any, Transaction};
+use reelway_domain::{Change, JobState, NewTask, RenditionInfo, SourceInfo, TaskState};
 
-use crate::{Catalog, Error, Fenced, Task, claim::task_change, sql::Sql};
+use crate::{Catalog, Error, Fenced, Task, claim::task_change, sql::Sql, tx::Tx, webhook::Told};
 
 /// What a task's success means for its job.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,18 +41,6 @@ pub struct Published {
     pub missing_frames: i64,
 }
 
-static SUCCEED: Sql = Sql::new(
-    "UPDATE tasks SET state = 'succeeded', result = $3, error = NULL, stderr_tail = '', lease_owner = NULL,
-                      lease_expires_at_ms = NULL, updated_at_ms = {now}
-     WHERE id = $1 AND lease_epoch = $2 AND state = 'running'",
-);
-static RELEASE: Sql = Sql::new(
-    "UPDATE tasks SET pending = pending - 1, updated_at_ms = {now}
-     WHERE id IN (SELECT after_id FROM task_edges WHERE before_id = $1)",
-);
-static LOCK_SUCCESSORS: Sql = Sql::new(
-    "SELECT id FROM tasks WHERE id IN (SELECT after_id FROM task_edges WHERE before_id = $1) ORDER BY id {for_update}",
-);
 static PROBED: Sql = Sql::new("UPDATE jobs SET source = $2 WHERE id = $1 AND state = 'running'");
 static PLANNED: Sql =
     Sql::new("UPDATE jobs SET plan = $2, source = $3, renditions = $4 WHERE id = $1 AND state = 'running'");
@@ -81,36 +68,26 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails: it may be recorded or not then.
     pub async fn succeed(&self, task: &Task, result: &str, effect: &Effect) -> Result<Fenced, Error> {
-        let mut tx = self.write.begin().await?;
-        let succeeded = sqlx::query(SUCCEED.on(self.dialect))
-            .bind(task.id.to_string())
-            .bind(task.lease_epoch.0)
-            .bind(result)
-            .execute(&mut *tx)
-            .await?;
-        if succeeded.rows_affected() == 0 {
+        let mut tx = self.begin().await?;
+        // New successors are inserted after this, so they don't count their finished predecessor.
+        if self.record(&mut tx, &[(task, result)]).await?.is_empty() {
             return Ok(Fenced::LeaseLost);
         }
-        let id = task.id.to_string();
-        sqlx::query(LOCK_SUCCESSORS.on(self.dialect))
-            .bind(&id)
-            .fetch_all(&mut *tx)
-            .await?;
-        // New successors are inserted after this, so they don't count their finished predecessor.
-        sqlx::query(RELEASE.on(self.dialect)).bind(id).execute(&mut *tx).await?;
         let mut changes = vec![task_change(task, TaskState::Succeeded)];
         match self.apply(&mut tx, task, effect).await? {
             Applied::Quietly => {}
             Applied::With(change) => changes.push(change),
             Applied::JobNotRunning => return Ok(Fenced::LeaseLost),
         }
-        self.leave_hint(&mut tx, &Hint::Tasks).await?;
+        if *effect == Effect::Finished {
+            self.leave_webhook(&mut tx, Told::JobSucceeded(task.job)).await?;
+        }
         self.append_events(&mut tx, task.job, &changes).await?;
         self.commit(tx).await?;
         Ok(Fenced::Done)
     }
 
-    async fn apply(&self, tx: &mut Transaction<'_, Any>, task: &Task, effect: &Effect) -> Result<Applied, Error> {
+    async fn apply(&self, tx: &mut Tx, task: &Task, effect: &Effect) -> Result<Applied, Error> {
         let job = task.job.to_string();
         let (update, applied) = match effect {
             Effect::None => return Ok(Applied::Quietly),
@@ -127,6 +104,7 @@ impl Catalog {
                 tasks,
             } => {
                 let task_count = self.insert_tasks(tx, task.job, tasks).await?;
+                self.wake_for_jobs(tx, &[task.job]).await?;
                 let update = sqlx::query(PLANNED.on(self.dialect))
                     .bind(job)
                     .bind(plan.clone())
@@ -159,7 +137,7 @@ impl Catalog {
                 )
             }
         };
-        let updated = update.execute(&mut **tx).await?;
+        let updated = update.execute(&mut ***tx).await?;
         Ok(if updated.rows_affected() == 1 {
             applied
         } else {

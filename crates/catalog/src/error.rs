@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use reelway_domain::{Failure, Reason, UploadId, UploadState};
+use sqlx::error::ErrorKind;
 
 /// A failure of the catalog itself. Outcomes that belong to normal life (no such row, lease lost) are values, not errors.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum Error {
     /// The schema is newer than this binary.
     #[error("the catalog's schema has migration {0}, which this binary does not know; run a newer reelway")]
     NewerSchema(i64),
+    /// A catalog was not copied.
+    #[error(transparent)]
+    Copy(#[from] crate::CopyError),
     /// Another process uses the SQLite file.
     #[error("another reelway process uses {}; stop it, or use Postgres for several processes", .0.display())]
     Locked(PathBuf),
@@ -44,6 +48,22 @@ pub enum Error {
         /// How it ended.
         state: UploadState,
     },
+}
+
+/// Whether this code is to blame, so that trying again doesn't help. Everything else is the database's state at this moment:
+/// it is away, ends connections, only reads, has no room, or chose this statement to give way.
+fn is_mistake(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(refusal) => !matches!(refusal.kind(), ErrorKind::Other),
+        sqlx::Error::RowNotFound
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::ColumnIndexOutOfBounds { .. }
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::Encode(_)
+        | sqlx::Error::TypeNotFound { .. } => true,
+        _ => false,
+    }
 }
 
 impl From<serde_json::Error> for Error {
@@ -80,6 +100,10 @@ impl From<Error> for Failure {
                 Failure::new(reason, format!("{error}; upload the file again")).with("uploadId", id)
             }
             Error::Corrupt(_) => Failure::new(Reason::Internal, error.to_string()),
+            Error::Database(source) if is_mistake(source) => {
+                tracing::error!(%error, "the database refused what this code wrote");
+                Failure::new(Reason::Internal, "the catalog's database refused the change")
+            }
             _ => {
                 tracing::warn!(error = %error, "catalog unavailable");
                 Failure::new(

@@ -1,9 +1,10 @@
 //! Jobs: created with their first tasks, found and listed.
 
-use reelway_domain::{Change, Hint, JobId, JobState, Ladder, Tenant, Timestamp, UploadId, UploadState, first_tasks};
-use sqlx::{Any, Transaction};
+use reelway_domain::{
+    Change, JobId, JobState, Ladder, Tenant, Timestamp, TraceContext, UploadId, UploadState, first_tasks,
+};
 
-use crate::{Catalog, Created, Error, Job, RequestId, sql::Sql};
+use crate::{Catalog, Created, Error, Job, RequestId, sql::Sql, tx::Tx};
 
 /// A job that is to be created.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +33,12 @@ pub struct JobFilter {
 }
 
 static INSERT: Sql = Sql::new(
-    "INSERT INTO jobs (id, tenant, upload_id, state, preset, ladder, created_at_ms, updated_at_ms)
-     VALUES ($1, $2, $3, 'queued', $4, $5, {now}, {now})",
+    "INSERT INTO jobs (id, tenant, upload_id, state, preset, ladder, trace_context, created_at_ms, updated_at_ms)
+     VALUES ($1, $2, $3, 'queued', $4, $5, $6, {now}, {now})",
 );
-static FIND: Sql = Sql::new("SELECT * FROM jobs WHERE tenant = $1 AND id = $2");
+static FIND: Sql = Sql::new("SELECT {job} FROM jobs WHERE tenant = $1 AND id = $2");
 static LIST: Sql = Sql::new(
-    "SELECT * FROM jobs WHERE tenant = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR upload_id = $3)
+    "SELECT {job} FROM jobs WHERE tenant = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR upload_id = $3)
        AND created_at_ms >= $4 AND created_at_ms < $5 AND ($6 = '' OR id < $6)
        AND ($7 = 0 OR state IN ('queued', 'running'))
      ORDER BY id DESC LIMIT $8",
@@ -61,7 +62,7 @@ impl Catalog {
         new: &NewJob,
         request: Option<&RequestId>,
     ) -> Result<Option<Created<Job>>, Error> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.begin().await?;
         if let Some(request) = request
             && let Some(earlier) = self
                 .take_request_id(&mut tx, tenant, request, &new.id.to_string())
@@ -85,7 +86,7 @@ impl Catalog {
 
     pub(crate) async fn insert_job(
         &self,
-        tx: &mut Transaction<'_, Any>,
+        tx: &mut Tx,
         tenant: &Tenant,
         upload: UploadId,
         new: &NewJob,
@@ -96,10 +97,11 @@ impl Catalog {
             .bind(upload.to_string())
             .bind(&new.preset)
             .bind(serde_json::to_string(&new.ladder)?)
-            .execute(&mut **tx)
+            .bind(tx.trace.as_ref().map(TraceContext::as_str))
+            .execute(&mut ***tx)
             .await?;
         self.insert_tasks(tx, new.id, &first_tasks()).await?;
-        self.leave_hint(tx, &Hint::Tasks).await?;
+        self.wake_for_jobs(tx, &[new.id]).await?;
         let queued = Change::JobState {
             state: JobState::Queued,
             error: None,
@@ -120,16 +122,11 @@ impl Catalog {
         row.as_ref().map(Job::try_from).transpose()
     }
 
-    pub(crate) async fn job_in(
-        &self,
-        tx: &mut Transaction<'_, Any>,
-        tenant: &Tenant,
-        id: JobId,
-    ) -> Result<Option<Job>, Error> {
+    pub(crate) async fn job_in(&self, tx: &mut Tx, tenant: &Tenant, id: JobId) -> Result<Option<Job>, Error> {
         let row = sqlx::query(FIND.on(self.dialect))
             .bind(tenant.as_str())
             .bind(id.to_string())
-            .fetch_optional(&mut **tx)
+            .fetch_optional(&mut ***tx)
             .await?;
         row.as_ref().map(Job::try_from).transpose()
     }
@@ -171,28 +168,20 @@ impl Catalog {
         rows.iter().map(Job::try_from).collect()
     }
 
-    pub(crate) async fn living_jobs_of(
-        &self,
-        tx: &mut Transaction<'_, Any>,
-        upload: UploadId,
-    ) -> Result<Vec<JobId>, Error> {
+    pub(crate) async fn living_jobs_of(&self, tx: &mut Tx, upload: UploadId) -> Result<Vec<JobId>, Error> {
         job_ids(tx, LIVING.on(self.dialect), upload).await
     }
 
     /// The living jobs of an upload, locked. Nothing may be done to their tasks in the same transaction afterwards.
-    pub(crate) async fn lock_living_jobs_of(
-        &self,
-        tx: &mut Transaction<'_, Any>,
-        upload: UploadId,
-    ) -> Result<Vec<JobId>, Error> {
+    pub(crate) async fn lock_living_jobs_of(&self, tx: &mut Tx, upload: UploadId) -> Result<Vec<JobId>, Error> {
         job_ids(tx, LOCK_LIVING.on(self.dialect), upload).await
     }
 }
 
-async fn job_ids(tx: &mut Transaction<'_, Any>, sql: &'static str, upload: UploadId) -> Result<Vec<JobId>, Error> {
+async fn job_ids(tx: &mut Tx, sql: &'static str, upload: UploadId) -> Result<Vec<JobId>, Error> {
     let ids: Vec<(String,)> = sqlx::query_as(sql)
         .bind(upload.to_string())
-        .fetch_all(&mut **tx)
+        .fetch_all(&mut ***tx)
         .await?;
     ids.into_iter().map(|(id,)| Ok(id.parse()?)).collect()
 }

@@ -1,9 +1,8 @@
 //! How jobs end, and what may come after: a retry, or nothing at all.
 
-use reelway_domain::{Change, Failure, Hint, JobId, JobState, Tenant};
-use sqlx::{Any, Transaction};
+use reelway_domain::{Change, Failure, JobId, JobState, Tenant};
 
-use crate::{Catalog, Error, Job, sql::Sql};
+use crate::{Catalog, Error, Job, sql::Sql, tx::Tx, webhook::Told};
 
 /// What came of cancelling.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +67,7 @@ impl Catalog {
     /// Gives whether any was living.
     pub(crate) async fn end_jobs(
         &self,
-        tx: &mut Transaction<'_, Any>,
+        tx: &mut Tx,
         jobs: &[JobId],
         state: JobState,
         failure: Option<&Failure>,
@@ -78,7 +77,7 @@ impl Catalog {
             self.lock_tasks(tx, *job).await?;
             sqlx::query(CANCEL_TASKS.on(self.dialect))
                 .bind(job.to_string())
-                .execute(&mut **tx)
+                .execute(&mut ***tx)
                 .await?;
         }
         let error = failure.map(serde_json::to_string).transpose()?;
@@ -88,7 +87,7 @@ impl Catalog {
                 .bind(job.to_string())
                 .bind(state.as_str())
                 .bind(error.as_deref())
-                .execute(&mut **tx)
+                .execute(&mut ***tx)
                 .await?;
             if rows.rows_affected() == 1 {
                 ended.push(*job);
@@ -99,18 +98,24 @@ impl Catalog {
             state,
             error: failure.cloned(),
         });
-        // Events come after all jobs are locked, because they lock the tenant.
-        for job in &ended {
-            self.append_events(tx, *job, &changes).await?;
+        if let Some(failure) = failure {
+            for job in &ended {
+                self.leave_webhook(tx, Told::JobFailed(*job, failure)).await?;
+            }
         }
+        let all: Vec<_> = ended
+            .iter()
+            .flat_map(|job| changes.iter().map(|change| (*job, change)))
+            .collect();
+        self.append_all(tx, &all).await?;
         Ok(!ended.is_empty())
     }
 
     /// Locks all tasks of a job in the order that every transaction keeps.
-    pub(crate) async fn lock_tasks(&self, tx: &mut Transaction<'_, Any>, job: JobId) -> Result<(), Error> {
+    pub(crate) async fn lock_tasks(&self, tx: &mut Tx, job: JobId) -> Result<(), Error> {
         sqlx::query(LOCK_TASKS.on(self.dialect))
             .bind(job.to_string())
-            .fetch_all(&mut **tx)
+            .fetch_all(&mut ***tx)
             .await?;
         Ok(())
     }
@@ -120,7 +125,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn cancel_job(&self, tenant: &Tenant, id: JobId) -> Result<Cancelled, Error> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.begin().await?;
         if self.job_in(&mut tx, tenant, id).await?.is_none() {
             return Ok(Cancelled::Unknown);
         }
@@ -140,18 +145,18 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn retry_job(&self, tenant: &Tenant, id: JobId) -> Result<Retried, Error> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.begin().await?;
         // The upload must not come to nothing meanwhile, or the job would wait for it for ever.
         sqlx::query(LOCK_UPLOAD.on(self.dialect))
             .bind(tenant.as_str())
             .bind(id.to_string())
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut **tx)
             .await?;
         self.lock_tasks(&mut tx, id).await?;
         let retried = sqlx::query(RETRY.on(self.dialect))
             .bind(tenant.as_str())
             .bind(id.to_string())
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
         if retried.rows_affected() == 0 {
             drop(tx);
@@ -159,9 +164,9 @@ impl Catalog {
         }
         sqlx::query(RETRY_TASKS.on(self.dialect))
             .bind(id.to_string())
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
-        self.leave_hint(&mut tx, &Hint::Tasks).await?;
+        self.wake_for_jobs(&mut tx, &[id]).await?;
         self.append_events(
             &mut tx,
             id,
@@ -181,16 +186,16 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn delete_job(&self, tenant: &Tenant, id: JobId) -> Result<Deleted, Error> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.begin().await?;
         sqlx::query(FORGET.on(self.dialect))
             .bind(id.to_string())
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
         self.lock_tasks(&mut tx, id).await?;
         let deleted = sqlx::query(DELETE.on(self.dialect))
             .bind(tenant.as_str())
             .bind(id.to_string())
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
         if deleted.rows_affected() == 1 {
             self.commit(tx).await?;

@@ -1,4 +1,4 @@
-//! Opening a catalog: which database, how many connections, and that the schema fits.
+//! Opening a catalog, and whether its database is there.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,23 +7,24 @@ use std::{
     time::Duration,
 };
 
+use reelway_domain::TraceContext;
 use sqlx::{
-    AnyPool, Executor as _,
+    AnyConnection, AnyPool, Connection as _, Executor as _,
     any::{AnyConnectOptions, AnyPoolOptions},
-    migrate::MigrateError,
 };
-use tokio::sync::Notify;
+use tokio::time::timeout;
 
-use crate::{Dialect, Error, lock::ProcessLock};
+use crate::{
+    Dialect, Error,
+    lock::ProcessLock,
+    outbox::FreshHints,
+    postgres::{self, ACQUIRE_TIMEOUT},
+};
 
 /// Connections that read at the same time from SQLite; writing is done on one.
 const SQLITE_READERS_MAX: u32 = 4;
-/// Connections to Postgres of one process.
-const POSTGRES_CONNECTIONS_MAX: u32 = 16;
-/// How long a caller waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+/// How long the database has to answer a ping.
+const PING_MAX: Duration = Duration::from_secs(2);
 
 /// The truth about uploads, jobs and tasks. Clones share the connections.
 #[derive(Debug, Clone)]
@@ -31,22 +32,25 @@ pub struct Catalog {
     pub(crate) write: AnyPool,
     pub(crate) read: AnyPool,
     pub(crate) dialect: Dialect,
-    /// Woken after each commit that left something in the outbox.
-    pub(crate) outbox_filled: Arc<Notify>,
+    /// What this process has left in the outbox and not published yet.
+    pub(crate) fresh: Arc<FreshHints>,
+    pub(crate) trace_source: fn() -> Option<TraceContext>,
     _lock: Option<Arc<ProcessLock>>,
 }
 
 impl Catalog {
-    /// Opens `sqlite:///FILE` (made if it is not there) or `postgres://…` without looking at the schema.
+    /// Opens `sqlite:///FILE` (made if it is not there) or `postgres://…` without looking at the schema. A server is not
+    /// connected to yet, and may be away: [`Self::ping`] and [`Self::schema`] tell.
     ///
     /// # Errors
-    /// [`Error::Locked`] if another process uses the SQLite file, [`Error::Database`] if Postgres doesn't answer.
+    /// [`Error::Locked`] if another process uses the SQLite file, [`Error::Url`] or [`Error::Database`] if the URL can't be
+    /// understood.
     pub async fn open(url: &str) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         if let Some(path) = url.strip_prefix("sqlite://") {
             Self::open_sqlite(Path::new(path)).await
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Self::open_postgres(url).await
+            Self::open_postgres(url)
         } else {
             Err(Error::Url(url.to_owned()))
         }
@@ -82,36 +86,31 @@ impl Catalog {
             write: pool(1).connect_with(options.clone()).await?,
             read: pool(SQLITE_READERS_MAX).connect_with(options).await?,
             dialect: Dialect::Sqlite,
-            outbox_filled: Arc::default(),
+            fresh: Arc::default(),
+            trace_source: || None,
             _lock: Some(Arc::new(lock)),
         })
     }
 
-    async fn open_postgres(url: &str) -> Result<Self, Error> {
-        let options = AnyConnectOptions::from_str(url)?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS_MAX)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
-            .await?;
+    fn open_postgres(url: &str) -> Result<Self, Error> {
+        let pool = postgres::pool(AnyConnectOptions::from_str(url)?);
         Ok(Self {
             write: pool.clone(),
             read: pool,
             dialect: Dialect::Postgres,
-            outbox_filled: Arc::default(),
+            fresh: Arc::default(),
+            trace_source: || None,
             _lock: None,
         })
     }
 
-    /// Brings the schema up to this binary's.
-    ///
-    /// # Errors
-    /// [`Error::NewerSchema`] if the database has a migration that this binary does not know.
-    pub async fn migrate(&self) -> Result<(), Error> {
-        MIGRATIONS.run(&self.write).await.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => Error::NewerSchema(version),
-            other => Error::Migrate(other),
-        })
+    /// The same catalog, whose changes belong to the trace that `source` names at their beginning.
+    #[must_use]
+    pub fn traced(self, source: fn() -> Option<TraceContext>) -> Self {
+        Self {
+            trace_source: source,
+            ..self
+        }
     }
 
     /// Which database this is.
@@ -123,10 +122,21 @@ impl Catalog {
     /// Asks the database for a trivial answer: is it there?
     ///
     /// # Errors
-    /// [`Error::Database`] if it is not.
+    /// [`Error::Database`] with the reason if it is not.
     pub async fn ping(&self) -> Result<(), Error> {
-        sqlx::query("SELECT 1").execute(&self.read).await?;
-        Ok(())
+        let asked = timeout(PING_MAX, sqlx::query("SELECT 1").execute(&self.read)).await;
+        let Err(error) = asked.unwrap_or(Err(sqlx::Error::PoolTimedOut)) else {
+            return Ok(());
+        };
+        let no_connection = matches!(error, sqlx::Error::PoolTimedOut) && self.dialect == Dialect::Postgres;
+        // A pool doesn't say why it has no connection; an attempt outside it does.
+        if no_connection
+            && let options = self.read.connect_options()
+            && let Ok(Err(reason)) = timeout(PING_MAX, AnyConnection::connect_with(&options)).await
+        {
+            return Err(reason.into());
+        }
+        Err(error.into())
     }
 
     /// Closes all connections, after what is under way.

@@ -1,8 +1,8 @@
 //! What players may see of a job.
 
-use reelway_domain::JobId;
+use reelway_domain::{JobId, JobState, TraceContext};
 
-use crate::{Catalog, Error, sql::Sql};
+use crate::{Catalog, Error, row::Columns, sql::Sql};
 
 /// Where the published files of a job are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,10 +13,14 @@ pub struct Playback {
     pub poster_key: Option<String>,
     /// The job has ended: the playlists won't change any more.
     pub is_final: bool,
+    /// The trace of the call that created the job.
+    pub trace: Option<TraceContext>,
 }
 
-static PLAYBACK: Sql =
-    Sql::new("SELECT published_prefix, poster_key, state FROM jobs WHERE id = $1 AND published_prefix IS NOT NULL");
+static PLAYBACK: Sql = Sql::new(
+    "SELECT published_prefix, poster_key, state, trace_context FROM jobs
+     WHERE id = $1 AND published_prefix IS NOT NULL",
+);
 
 impl Catalog {
     /// Finds what players may see of a job, whoever owns it; `None` before anything is published. A job's id is made of 74
@@ -25,18 +29,20 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn playback(&self, job: JobId) -> Result<Option<Playback>, Error> {
-        let row: Option<(String, Option<String>, String)> = sqlx::query_as(PLAYBACK.on(self.dialect))
+        let row = sqlx::query(PLAYBACK.on(self.dialect))
             .bind(job.to_string())
             .fetch_optional(&self.read)
             .await?;
-        let playback = |(prefix, poster_key, state): (String, Option<String>, String)| -> Result<Playback, Error> {
-            let state: reelway_domain::JobState = state.parse()?;
+        let playback = |row| {
+            let columns = Columns(row);
+            let state: JobState = columns.parsed("state")?;
             Ok(Playback {
-                prefix,
-                poster_key,
+                prefix: columns.text("published_prefix")?,
+                poster_key: columns.text_or_null("poster_key")?,
                 is_final: state.is_terminal(),
+                trace: columns.trace("trace_context")?,
             })
         };
-        row.map(playback).transpose()
+        row.as_ref().map(playback).transpose()
     }
 }

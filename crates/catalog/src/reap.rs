@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use rand::Rng as _;
-use reelway_domain::{Change, Failure, Hint, JobState, Reason, Retry, TaskState, limits};
-use sqlx::{Any, Transaction};
+use reelway_domain::{Change, Failure, JobState, Reason, Retry, TaskState, limits};
 
-use crate::{Catalog, Dialect, Error, Fenced, Task, sql::Sql, upload::millis};
+use crate::{Catalog, Dialect, Error, Fenced, Task, sql::Sql, tx::Tx, upload::millis};
 
 static END_ATTEMPT: Sql = Sql::new(
     "UPDATE tasks SET state = $3, error = $4, stderr_tail = $5, run_at_ms = {now} + $6, lease_owner = NULL,
@@ -14,10 +13,11 @@ static END_ATTEMPT: Sql = Sql::new(
      WHERE id = $1 AND lease_epoch = $2 AND state = 'running' AND ($7 = 0 OR lease_expires_at_ms < {now})",
 );
 static EXPIRED: Sql = Sql::new(
-    "SELECT * FROM tasks WHERE state = 'running' AND lease_expires_at_ms < {now} ORDER BY lease_expires_at_ms LIMIT $1",
+    "SELECT {task} FROM tasks WHERE state = 'running' AND lease_expires_at_ms < {now} ORDER BY lease_expires_at_ms LIMIT $1",
 );
 
-static ORPHANED: Sql = Sql::new("UPDATE tasks SET lease_expires_at_ms = 0 WHERE state = 'running'");
+/// Lets every lease run out.
+pub(crate) static EXPIRE_ALL: Sql = Sql::new("UPDATE tasks SET lease_expires_at_ms = 0 WHERE state = 'running'");
 
 /// Who ends an attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Catalog {
     /// [`Error::Database`] if the database fails.
     pub async fn expire_orphaned_leases(&self) -> Result<(), Error> {
         if self.dialect == Dialect::Sqlite {
-            sqlx::query(ORPHANED.on(self.dialect)).execute(&self.write).await?;
+            sqlx::query(EXPIRE_ALL.on(self.dialect)).execute(&self.write).await?;
         }
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Catalog {
     ) -> Result<Fenced, Error> {
         let again = failure.reason.retry() == Retry::WithBackoff && task.attempt < task.attempt_max;
         let state = if again { TaskState::Queued } else { TaskState::Failed };
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.begin().await?;
         if !again {
             // The whole job ends, so all its tasks are locked before this one is, in the order of locks.
             self.lock_tasks(&mut tx, task.job).await?;
@@ -92,7 +92,7 @@ impl Catalog {
             .bind(stderr_tail)
             .bind(millis(backoff(task.attempt)))
             .bind(i64::from(ender == Ender::Reaper))
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
         if ended.rows_affected() == 0 {
             return Ok(Fenced::LeaseLost);
@@ -102,13 +102,7 @@ impl Catalog {
         Ok(Fenced::Done)
     }
 
-    async fn tell(
-        &self,
-        tx: &mut Transaction<'_, Any>,
-        task: &Task,
-        state: TaskState,
-        failure: &Failure,
-    ) -> Result<(), Error> {
+    async fn tell(&self, tx: &mut Tx, task: &Task, state: TaskState, failure: &Failure) -> Result<(), Error> {
         let change = Change::TaskState {
             task: task.id,
             task_kind: task.kind,
@@ -118,7 +112,7 @@ impl Catalog {
             error: Some(failure.clone()),
         };
         if state == TaskState::Queued {
-            self.leave_hint(tx, &Hint::Tasks).await?;
+            // Nobody is woken: the task pauses first, and is found after that by those who look by themselves.
             return self.append_events(tx, task.job, &[change]).await;
         }
         let mut why = failure.clone().with("task", task.kind);

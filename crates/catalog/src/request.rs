@@ -1,9 +1,8 @@
 //! Request ids: a repeated call gets the first call's answer, because the id is committed with the effect.
 
 use reelway_domain::Tenant;
-use sqlx::{Any, Transaction};
 
-use crate::{Catalog, Error, sql::Sql};
+use crate::{Catalog, Error, sql::Sql, tx::Tx};
 
 /// What makes a call repeatable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +45,7 @@ impl Catalog {
     /// concurrent call with the same id waits here until the first has committed.
     pub(crate) async fn take_request_id(
         &self,
-        tx: &mut Transaction<'_, Any>,
+        tx: &mut Tx,
         tenant: &Tenant,
         request: &RequestId,
         resource: &str,
@@ -57,7 +56,7 @@ impl Catalog {
             .bind(&request.id)
             .bind(request.request_hash.as_slice())
             .bind(resource)
-            .execute(&mut **tx)
+            .execute(&mut ***tx)
             .await?;
         if taken.rows_affected() == 1 {
             return Ok(None);
@@ -66,7 +65,7 @@ impl Catalog {
             .bind(tenant.as_str())
             .bind(request.method)
             .bind(&request.id)
-            .fetch_one(&mut **tx)
+            .fetch_one(&mut ***tx)
             .await?;
         if hash == request.request_hash {
             Ok(Some(earlier))

@@ -3,13 +3,30 @@
 use std::collections::BTreeMap;
 
 use reelway_domain::{
-    EventSeq, Failure, JobEvent, JobId, JobState, Ladder, LeaseEpoch, Offset, RenditionInfo, SourceInfo, TaskId,
-    TaskKind, TaskState, Tenant, Timestamp, UploadId, UploadState, WriterEpoch,
+    EventSeq, Failure, FileEpoch, JobEvent, JobId, JobState, Ladder, LeaseEpoch, Offset, RenditionInfo, SourceInfo,
+    TaskId, TaskKind, TaskState, Tenant, Timestamp, TraceContext, UploadId, UploadState, WriterEpoch, WriterId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{Row as _, any::AnyRow};
 
 use crate::Error;
+
+/// The columns of an [`Upload`].
+pub(crate) const UPLOAD_COLUMNS: &str = "id, tenant, state, file_name, content_type, metadata, size_bytes, durable_offset, \
+     writer_epoch, writer, file_epoch, expected_sha256, job_id, error, webhook_url, trace_context, created_at_ms, \
+     updated_at_ms, expires_at_ms, completed_at_ms";
+/// The columns of a [`Job`].
+pub(crate) const JOB_COLUMNS: &str = "id, tenant, upload_id, state, preset, ladder, source, renditions, published_prefix, \
+     poster_key, error, attempts, missing_frames, event_seq, trace_context, created_at_ms, updated_at_ms, started_at_ms, \
+     playable_at_ms, finished_at_ms";
+/// The columns of a [`Task`].
+pub(crate) const TASK_COLUMNS: &str = "id, job_id, kind, idx, state, pending, ready_at_offset, weight_ms, attempt, \
+     attempt_max, lease_epoch, lease_owner, result, error, stderr_tail, created_at_ms, updated_at_ms";
+/// The columns of a [`JobEvent`].
+pub(crate) const EVENT_COLUMNS: &str = "job_id, seq, tenant_seq, upload_id, change, created_at_ms";
+/// The columns of a [`crate::Webhook`], whether it is addressed or not.
+pub(crate) const WEBHOOK_COLUMNS: &str = "message_id, url, host, tenant, event, upload_id, job_id, body, attempt, \
+     trace_context, created_at_ms, updated_at_ms";
 
 /// A file on its way in, or in.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,10 +49,16 @@ pub struct Upload {
     pub durable_offset: Offset,
     /// The newest writer.
     pub writer_epoch: WriterEpoch,
+    /// The process of the newest writer; `None` if it has ended and can't write any more.
+    pub writer: Option<WriterId>,
+    /// Which file the newest writer writes. Once the upload is complete, that file holds all of it.
+    pub file_epoch: FileEpoch,
     /// The digest that the client promised.
     pub expected_sha256: Option<[u8; 32]>,
     /// The job that was created with it.
     pub job: Option<JobId>,
+    /// Who is told what becomes of it, beside the endpoints of the configuration.
+    pub webhook_url: Option<String>,
     /// Why it failed.
     pub error: Option<Failure>,
     /// When it was created.
@@ -46,6 +69,8 @@ pub struct Upload {
     pub expires_at: Timestamp,
     /// When it was complete.
     pub completed_at: Option<Timestamp>,
+    /// The trace of the call that created it.
+    pub trace: Option<TraceContext>,
 }
 
 /// The making of streaming video from one upload.
@@ -89,6 +114,8 @@ pub struct Job {
     pub playable_at: Option<Timestamp>,
     /// When it reached a terminal state.
     pub finished_at: Option<Timestamp>,
+    /// The trace of the call that created it.
+    pub trace: Option<TraceContext>,
 }
 
 /// The unit of work.
@@ -138,7 +165,7 @@ impl Columns<'_> {
         Ok(self.0.try_get::<i64, _>(name)?)
     }
 
-    fn small(&self, name: &str) -> Result<i32, Error> {
+    pub(crate) fn small(&self, name: &str) -> Result<i32, Error> {
         i32::try_from(self.int(name)?).map_err(|_| Error::Corrupt(format!("{name} is too large")))
     }
 
@@ -156,6 +183,11 @@ impl Columns<'_> {
 
     pub(crate) fn text_or_null(&self, name: &str) -> Result<Option<String>, Error> {
         Ok(self.0.try_get::<Option<String>, _>(name)?)
+    }
+
+    /// A trace is only ever a help: one that can't be read is none.
+    pub(crate) fn trace(&self, name: &str) -> Result<Option<TraceContext>, Error> {
+        Ok(self.text_or_null(name)?.and_then(|text| text.parse().ok()))
     }
 
     pub(crate) fn parsed<T>(&self, name: &str) -> Result<T, Error>
@@ -199,13 +231,17 @@ impl TryFrom<&AnyRow> for Upload {
             size: c.int_or_null("size_bytes")?,
             durable_offset: Offset(c.int("durable_offset")?),
             writer_epoch: WriterEpoch(c.int("writer_epoch")?),
+            writer: c.text_or_null("writer")?.map(|id| id.parse()).transpose()?,
+            file_epoch: FileEpoch(c.int("file_epoch")?),
             expected_sha256: digest.transpose()?,
             job: c.text_or_null("job_id")?.map(|id| id.parse()).transpose()?,
+            webhook_url: c.text_or_null("webhook_url")?,
             error: c.json_or_null("error")?,
             created_at: Timestamp(c.int("created_at_ms")?),
             updated_at: Timestamp(c.int("updated_at_ms")?),
             expires_at: Timestamp(c.int("expires_at_ms")?),
             completed_at: c.time_or_null("completed_at_ms")?,
+            trace: c.trace("trace_context")?,
         })
     }
 }
@@ -235,6 +271,7 @@ impl TryFrom<&AnyRow> for Job {
             started_at: c.time_or_null("started_at_ms")?,
             playable_at: c.time_or_null("playable_at_ms")?,
             finished_at: c.time_or_null("finished_at_ms")?,
+            trace: c.trace("trace_context")?,
         })
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use reelway_domain::{Tenant, UploadId, UploadState};
-use sqlx::{Any, Transaction};
+use reelway_domain::{Tenant, TraceContext, UploadId, UploadState, WebhookUrl};
+use sqlx::Any;
 
-use crate::{Catalog, Created, Error, NewJob, RequestId, Upload, sql::Sql};
+use crate::{Catalog, Created, Error, NewJob, RequestId, Upload, sql::Sql, tx::Tx};
 
 /// An upload that is to be created.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub struct NewUpload {
     pub expiry: Duration,
     /// The job to create with it.
     pub job: Option<NewJob>,
+    /// Who is told what becomes of it, beside the endpoints of the configuration.
+    pub webhook_url: Option<WebhookUrl>,
     /// What makes the call repeatable.
     pub request: Option<RequestId>,
 }
@@ -35,14 +37,13 @@ pub struct NewUpload {
 static ENSURE_TENANT: Sql = Sql::new("INSERT INTO tenants (id) VALUES ($1) ON CONFLICT DO NOTHING");
 static INSERT: Sql = Sql::new(
     "INSERT INTO uploads (id, tenant, state, file_name, content_type, metadata, size_bytes, expected_sha256, job_id,
-                          created_at_ms, updated_at_ms, expires_at_ms)
-     VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8, {now}, {now}, {now} + $9)",
+                          webhook_url, trace_context, created_at_ms, updated_at_ms, expires_at_ms)
+     VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9, $10, {now}, {now}, {now} + $11)",
 );
-static FIND: Sql = Sql::new("SELECT * FROM uploads WHERE tenant = $1 AND id = $2");
-static LOCK: Sql = Sql::new("SELECT * FROM uploads WHERE tenant = $1 AND id = $2 {for_update}");
-static KNOWN: Sql = Sql::new("SELECT COUNT(*) FROM uploads WHERE id = $1");
+static FIND: Sql = Sql::new("SELECT {upload} FROM uploads WHERE tenant = $1 AND id = $2");
+static LOCK: Sql = Sql::new("SELECT {upload} FROM uploads WHERE tenant = $1 AND id = $2 {for_update}");
 static LIST: Sql = Sql::new(
-    "SELECT * FROM uploads WHERE tenant = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR id < $3)
+    "SELECT {upload} FROM uploads WHERE tenant = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR id < $3)
      ORDER BY id DESC LIMIT $4",
 );
 
@@ -52,10 +53,10 @@ impl Catalog {
     /// # Errors
     /// [`Error::RequestIdReused`] if the request id was used with another request.
     pub async fn create_upload(&self, new: &NewUpload) -> Result<Created<Upload>, Error> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.begin().await?;
         sqlx::query(ENSURE_TENANT.on(self.dialect))
             .bind(new.tenant.as_str())
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
         if let Some(request) = &new.request
             && let Some(earlier) = self
@@ -75,8 +76,10 @@ impl Catalog {
             .bind(new.size)
             .bind(new.expected_sha256.map(|digest| digest.to_vec()))
             .bind(new.job.as_ref().map(|job| job.id.to_string()))
+            .bind(new.webhook_url.as_ref().map(WebhookUrl::as_str))
+            .bind(tx.trace.as_ref().map(TraceContext::as_str))
             .bind(millis(new.expiry))
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
         if let Some(job) = &new.job {
             self.insert_job(&mut tx, &new.tenant, new.id, job).await?;
@@ -96,37 +99,20 @@ impl Catalog {
         row.as_ref().map(Upload::try_from).transpose()
     }
 
-    pub(crate) async fn upload_in(
-        &self,
-        tx: &mut Transaction<'_, Any>,
-        tenant: &Tenant,
-        id: UploadId,
-    ) -> Result<Option<Upload>, Error> {
-        let row = find(&FIND, self, tenant, id).fetch_optional(&mut **tx).await?;
+    pub(crate) async fn upload_in(&self, tx: &mut Tx, tenant: &Tenant, id: UploadId) -> Result<Option<Upload>, Error> {
+        let row = find(&FIND, self, tenant, id).fetch_optional(&mut ***tx).await?;
         row.as_ref().map(Upload::try_from).transpose()
     }
 
     /// Finds an upload and keeps it from ending until the transaction does.
     pub(crate) async fn lock_upload(
         &self,
-        tx: &mut Transaction<'_, Any>,
+        tx: &mut Tx,
         tenant: &Tenant,
         id: UploadId,
     ) -> Result<Option<Upload>, Error> {
-        let row = find(&LOCK, self, tenant, id).fetch_optional(&mut **tx).await?;
+        let row = find(&LOCK, self, tenant, id).fetch_optional(&mut ***tx).await?;
         row.as_ref().map(Upload::try_from).transpose()
-    }
-
-    /// Whether any tenant has this upload: what the store holds beside them is a leftover.
-    ///
-    /// # Errors
-    /// [`Error::Database`] if the database fails.
-    pub async fn knows_upload(&self, id: UploadId) -> Result<bool, Error> {
-        let (count,): (i64,) = sqlx::query_as(KNOWN.on(self.dialect))
-            .bind(id.to_string())
-            .fetch_one(&self.read)
-            .await?;
-        Ok(count > 0)
     }
 
     /// Lists uploads, newest first, those created before `before`, at most `count_max`.

@@ -1,9 +1,8 @@
 //! The other ends of an upload: it failed, was aborted, or expired. Its jobs end with it.
 
 use reelway_domain::{Change, Failure, Hint, JobState, Reason, Tenant, UploadId, UploadState, WriterEpoch};
-use sqlx::{Any, Transaction};
 
-use crate::{Catalog, Commit, Error, Upload, sql::Sql};
+use crate::{Catalog, Commit, Error, Upload, sql::Sql, tx::Tx};
 
 /// What came of asking for an upload's end.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,18 +17,18 @@ pub enum UploadEnd {
 
 static FAIL: Sql = Sql::new(
     "UPDATE uploads SET state = 'failed', error = $3, updated_at_ms = {now}
-     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' RETURNING *",
+     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' RETURNING {upload}",
 );
 // The epoch moves, so that a stream that is open ends at its next commit.
 static ABORT: Sql = Sql::new(
     "UPDATE uploads SET state = 'aborted', writer_epoch = writer_epoch + 1, updated_at_ms = {now}
-     WHERE tenant = $1 AND id = $2 AND state = 'receiving' RETURNING *",
+     WHERE tenant = $1 AND id = $2 AND state = 'receiving' RETURNING {upload}",
 );
 static EXPIRED: Sql =
     Sql::new("SELECT id FROM uploads WHERE state = 'receiving' AND expires_at_ms < {now} ORDER BY id LIMIT $1");
 static EXPIRE: Sql = Sql::new(
     "UPDATE uploads SET state = 'expired', writer_epoch = writer_epoch + 1, updated_at_ms = {now}
-     WHERE id = $1 AND state = 'receiving' AND expires_at_ms < {now} RETURNING *",
+     WHERE id = $1 AND state = 'receiving' AND expires_at_ms < {now} RETURNING {upload}",
 );
 static TO_FREE: Sql = Sql::new(
     "SELECT id FROM uploads WHERE freed = 0 AND state IN ('failed', 'aborted', 'expired') ORDER BY id LIMIT $1",
@@ -43,12 +42,12 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn fail_upload(&self, id: UploadId, epoch: WriterEpoch, failure: &Failure) -> Result<Commit, Error> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.begin().await?;
         let failed = sqlx::query(FAIL.on(self.dialect))
             .bind(id.to_string())
             .bind(epoch.0)
             .bind(serde_json::to_string(failure)?)
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut **tx)
             .await?;
         let Some(row) = failed else {
             return Ok(Commit::Superseded);
@@ -65,11 +64,11 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn abort_upload(&self, tenant: &Tenant, id: UploadId) -> Result<UploadEnd, Error> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.begin().await?;
         let aborted = sqlx::query(ABORT.on(self.dialect))
             .bind(tenant.as_str())
             .bind(id.to_string())
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut **tx)
             .await?;
         let Some(row) = aborted else {
             drop(tx);
@@ -95,11 +94,11 @@ impl Catalog {
             .await?;
         let mut expired = 0;
         for (id,) in ids {
-            let mut tx = self.write.begin().await?;
+            let mut tx = self.begin().await?;
             // Restates the whole condition: a byte may have come since, or another server was faster.
             let row = sqlx::query(EXPIRE.on(self.dialect))
                 .bind(&id)
-                .fetch_optional(&mut *tx)
+                .fetch_optional(&mut **tx)
                 .await?;
             let Some(row) = row else { continue };
             let failure = Failure::new(
@@ -141,7 +140,7 @@ impl Catalog {
 
     async fn end_jobs_of(
         &self,
-        tx: &mut Transaction<'_, Any>,
+        tx: &mut Tx,
         upload: &Upload,
         state: JobState,
         failure: Option<&Failure>,
@@ -157,6 +156,6 @@ impl Catalog {
         let jobs = self.living_jobs_of(tx, upload.id).await?;
         self.end_jobs(tx, &jobs, state, failure, std::slice::from_ref(&change))
             .await?;
-        self.leave_hint(tx, &Hint::Upload { upload: upload.id }).await
+        self.leave_hint(tx, Hint::Upload { upload: upload.id }).await
     }
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use reelway_domain::{Change, Hint, Offset, Tenant, UploadId, UploadState, WriterEpoch};
+use reelway_domain::{Change, Hint, Offset, Tenant, UploadId, UploadState, WriterEpoch, WriterId};
 
-use crate::{Catalog, Error, Upload, sql::Sql, upload::millis};
+use crate::{Catalog, Error, Upload, sql::Sql, upload::millis, webhook::Told};
 
 /// What came of opening an upload for writing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Opened {
-    /// The caller is the writer now; the upload's `writer_epoch` is its own.
+    /// The caller is the writer now; the upload's `writer_epoch` is its own, and it writes the file `file_epoch`. That is a
+    /// new one exactly if both are the same.
     Writer(Upload),
     /// The upload has ended: nothing can be written.
     Ended(Upload),
@@ -27,33 +28,38 @@ pub enum Commit {
 }
 
 static OPEN: Sql = Sql::new(
-    "UPDATE uploads SET writer_epoch = writer_epoch + 1, updated_at_ms = {now}
-     WHERE tenant = $1 AND id = $2 AND state = 'receiving' RETURNING *",
+    "UPDATE uploads SET writer_epoch = writer_epoch + 1, writer = $3, updated_at_ms = {now}
+     WHERE tenant = $1 AND id = $2 AND state = 'receiving' AND (writer IS NULL OR writer = $3) RETURNING {upload}",
 );
 static COMMIT: Sql = Sql::new(
     "UPDATE uploads SET durable_offset = $3, updated_at_ms = {now}, expires_at_ms = {now} + $4
-     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3 RETURNING *",
+     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3 RETURNING {upload}",
 );
 static COMPLETE: Sql = Sql::new(
     "UPDATE uploads SET state = 'complete', size_bytes = $3, durable_offset = $3, updated_at_ms = {now},
                         completed_at_ms = {now}
      WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3
-       AND (size_bytes IS NULL OR size_bytes = $3) RETURNING *",
+       AND (size_bytes IS NULL OR size_bytes = $3) RETURNING {upload}",
 );
 
 impl Catalog {
-    /// Makes the caller the only writer of an upload. Whoever wrote before can't commit any more.
+    /// Makes the caller the only writer of an upload. Whoever wrote before can't commit any more. If that was another
+    /// process, which may still have a write under way, the caller gets a file of its own.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails.
-    pub async fn open_writer(&self, tenant: &Tenant, id: UploadId) -> Result<Opened, Error> {
+    pub async fn open_writer(&self, tenant: &Tenant, id: UploadId, writer: WriterId) -> Result<Opened, Error> {
         let opened = sqlx::query(OPEN.on(self.dialect))
             .bind(tenant.as_str())
             .bind(id.to_string())
+            .bind(writer.to_string())
             .fetch_optional(&self.write)
             .await?;
-        match opened {
-            Some(row) => Ok(Opened::Writer(Upload::try_from(&row)?)),
+        if let Some(row) = opened {
+            return Ok(Opened::Writer(Upload::try_from(&row)?));
+        }
+        match self.take_over(tenant, id, writer).await? {
+            Some(upload) => Ok(Opened::Writer(upload)),
             None => Ok(self.upload(tenant, id).await?.map_or(Opened::Unknown, Opened::Ended)),
         }
     }
@@ -79,31 +85,33 @@ impl Catalog {
         committed.map_or(Ok(Commit::Superseded), |row| Ok(Commit::Done(Upload::try_from(&row)?)))
     }
 
-    /// Completes an upload whose `size` bytes are all on stable storage and verified, and tells its jobs.
+    /// Completes an upload whose `size` bytes are all on stable storage, in the writer's file, and verified; tells its jobs.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails; the upload may be complete or not then.
     pub async fn complete_upload(&self, id: UploadId, epoch: WriterEpoch, size: i64) -> Result<Commit, Error> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.begin().await?;
         let completed = sqlx::query(COMPLETE.on(self.dialect))
             .bind(id.to_string())
             .bind(epoch.0)
             .bind(size)
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut **tx)
             .await?;
         let Some(row) = completed else {
             return Ok(Commit::Superseded);
         };
         let upload = Upload::try_from(&row)?;
+        self.forget_files(&mut tx, &upload).await?;
         let change = Change::UploadState {
             state: UploadState::Complete,
             error: None,
         };
-        for job in self.lock_living_jobs_of(&mut tx, id).await? {
-            self.append_events(&mut tx, job, std::slice::from_ref(&change)).await?;
-        }
-        self.leave_hint(&mut tx, &Hint::Upload { upload: id }).await?;
-        self.leave_hint(&mut tx, &Hint::Tasks).await?;
+        self.leave_webhook(&mut tx, Told::UploadCompleted(id)).await?;
+        let jobs = self.lock_living_jobs_of(&mut tx, id).await?;
+        let changes: Vec<_> = jobs.iter().map(|job| (*job, &change)).collect();
+        self.append_all(&mut tx, &changes).await?;
+        self.leave_hint(&mut tx, Hint::Upload { upload: id }).await?;
+        self.wake_for_jobs(&mut tx, &jobs).await?;
         self.commit(tx).await?;
         Ok(Commit::Done(upload))
     }

@@ -1,31 +1,45 @@
 //! What a node runs with: flags before the environment, the environment before the file, the file before the defaults.
 
+mod slots;
+
 use std::{
-    fs, io,
+    env, fs, io,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
 use reelway_domain::limits;
 
-use crate::serve_args::{LogFormat, Role, ServeArgs, ServeOptions};
+use crate::{
+    secret::{self, Secret},
+    serve_args::{HumanDuration, LogFormat, Role, ServeArgs, ServeOptions},
+};
 
 /// Playback's port.
 const HTTP_PORT: u16 = 8080;
-/// The port of all gRPC services of a node.
-const GRPC_PORT: u16 = 50051;
 /// The port of health and metrics.
 const ADMIN_PORT: u16 = 9090;
 /// Where everything is kept, below the directory that the node is started in.
 pub(crate) const DATA_DIR: &str = "./reelway-data";
 /// What is logged.
 const LOG_FILTER: &str = "info";
+/// What the names of Redis's keys begin with.
+const REDIS_PREFIX: &str = "reelway";
+/// The variable with the secret of webhooks, which has no flag.
+const WEBHOOK_SECRET: &str = "REELWAY_WEBHOOK_SECRET";
+/// A connection so old makes room for one to a server that may be newer.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(600);
+/// How long it takes until everybody has heard that a server of several is not ready any more.
+const LAME_DUCK: Duration = Duration::from_secs(3);
+/// How long running tasks may go on after the wish to stop, before they are handed back.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long answers that are under way may take after the wish to stop.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Everything that a node needs to know, with the defaults filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ServeConfig {
     /// The roles to run, each once, in the order of [`Role::ALL`].
     pub(crate) roles: Vec<Role>,
@@ -33,14 +47,18 @@ pub(crate) struct ServeConfig {
     pub(crate) data: PathBuf,
     /// Where playback is served.
     pub(crate) http: SocketAddr,
-    /// Where gRPC is served.
-    pub(crate) grpc: SocketAddr,
+    /// Where gRPC is served, as far as that is configured.
+    pub(crate) grpc: GrpcAddresses,
     /// Where health and metrics are served.
     pub(crate) admin: SocketAddr,
     /// The catalog's URL; absent: SQLite below `data`.
     pub(crate) database: Option<String>,
     /// The bus's URL; absent: within the process.
     pub(crate) redis: Option<String>,
+    /// Certificates that Redis may have besides those that the system trusts.
+    pub(crate) redis_ca_file: Option<PathBuf>,
+    /// The beginning of the names of all keys in Redis.
+    pub(crate) redis_prefix: String,
     /// The store's URL; absent: files below `data`.
     pub(crate) store: Option<String>,
     /// How many tasks the worker runs at a time.
@@ -51,6 +69,20 @@ pub(crate) struct ServeConfig {
     pub(crate) upload_expiry: Duration,
     /// How far a client may send ahead on one stream, in bytes; absent: the server's own choice.
     pub(crate) stream_window: Option<u64>,
+    /// How old a connection becomes before its client is asked to connect again.
+    pub(crate) max_connection_age: Duration,
+    /// How long calls are still taken after the wish to stop.
+    pub(crate) lame_duck: Duration,
+    /// How long running tasks may go on after the wish to stop.
+    pub(crate) drain: Duration,
+    /// How long the last answers may take after the wish to stop.
+    pub(crate) grace: Duration,
+    /// Who is told of what happened.
+    pub(crate) webhooks: WebhookConfig,
+    /// The collector of traces; absent: none are recorded.
+    pub(crate) otlp: Option<String>,
+    /// The share of traces that is recorded, 0 to 1.
+    pub(crate) trace_ratio: f64,
     /// Listening beyond loopback without authentication is wanted.
     pub(crate) insecure: bool,
     /// The filter of log lines.
@@ -59,9 +91,43 @@ pub(crate) struct ServeConfig {
     pub(crate) log_format: LogFormat,
 }
 
-/// The configuration file can't be used.
+/// Where gRPC is to be served. Which of them counts depends on the roles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct GrpcAddresses {
+    /// Of all roles, or of the only one.
+    pub(crate) shared: Option<SocketAddr>,
+    /// Of the role `upload`.
+    pub(crate) upload: Option<SocketAddr>,
+    /// Of the role `jobs`.
+    pub(crate) jobs: Option<SocketAddr>,
+    /// Of the role `progress`.
+    pub(crate) progress: Option<SocketAddr>,
+}
+
+/// Who is told of what happened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct WebhookConfig {
+    /// The URLs that hear of everything.
+    pub(crate) urls: Vec<String>,
+    /// What messages are signed with.
+    pub(crate) secret: Option<Secret>,
+    /// Private addresses may be told too.
+    pub(crate) allow_private: bool,
+}
+
+/// The configuration can't be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
+    /// A value is given, and a file that holds it too.
+    #[error("--{option} and --{option}-file (or their variables, or lines of the file) are both given; keep one")]
+    Twice { option: &'static str },
+    /// The file that holds a value can't be read.
+    #[error("--{option}-file: read {path}: {source}")]
+    ReadSecret {
+        option: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     /// It can't be read.
     #[error("read the configuration file {path}: {source}")]
     Read { path: PathBuf, source: io::Error },
@@ -80,7 +146,17 @@ impl ServeConfig {
     /// If the file can't be read or understood.
     pub(crate) fn resolve(args: ServeArgs) -> Result<Self, ConfigError> {
         let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
-        Ok(args.options.or(file).with_defaults())
+        let mut first = args.options;
+        first.webhook_secret = env::var(WEBHOOK_SECRET)
+            .ok()
+            .filter(|secret| !secret.is_empty())
+            .map(Secret);
+        first.or(file).with_defaults()
+    }
+
+    /// Whether all roles run in this process: the embedded node.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.roles == Role::ALL
     }
 }
 
@@ -98,152 +174,114 @@ fn read(path: &Path) -> Result<ServeOptions, ConfigError> {
 impl ServeOptions {
     /// This layer, and where it says nothing the one below.
     fn or(self, below: Self) -> Self {
+        // A value and the file that holds it are one setting.
+        let (database, database_file) = either(self.database, self.database_file, below.database, below.database_file);
+        let (redis, redis_file) = either(self.redis, self.redis_file, below.redis, below.redis_file);
+        let (webhook_secret, webhook_secret_file) = either(
+            self.webhook_secret,
+            self.webhook_secret_file,
+            below.webhook_secret,
+            below.webhook_secret_file,
+        );
         Self {
             role: self.role.or(below.role),
             data: self.data.or(below.data),
             http: self.http.or(below.http),
             grpc: self.grpc.or(below.grpc),
+            upload_grpc: self.upload_grpc.or(below.upload_grpc),
+            jobs_grpc: self.jobs_grpc.or(below.jobs_grpc),
+            progress_grpc: self.progress_grpc.or(below.progress_grpc),
             admin: self.admin.or(below.admin),
-            database: self.database.or(below.database),
-            redis: self.redis.or(below.redis),
+            database,
+            database_file,
+            redis,
+            redis_file,
+            redis_ca_file: self.redis_ca_file.or(below.redis_ca_file),
+            redis_prefix: self.redis_prefix.or(below.redis_prefix),
             store: self.store.or(below.store),
             worker_slots: self.worker_slots.or(below.worker_slots),
+            worker_memory: self.worker_memory.or(below.worker_memory),
             public_url: self.public_url.or(below.public_url),
             upload_expiry: self.upload_expiry.or(below.upload_expiry),
             stream_window: self.stream_window.or(below.stream_window),
+            max_connection_age: self.max_connection_age.or(below.max_connection_age),
+            lame_duck: self.lame_duck.or(below.lame_duck),
+            drain: self.drain.or(below.drain),
+            grace: self.grace.or(below.grace),
+            webhook_url: self.webhook_url.or(below.webhook_url),
+            webhook_secret,
+            webhook_secret_file,
+            webhook_allow_private: self.webhook_allow_private.or(below.webhook_allow_private),
+            otlp: self.otlp.or(below.otlp),
+            trace_ratio: self.trace_ratio.or(below.trace_ratio),
             insecure: self.insecure.or(below.insecure),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
         }
     }
 
-    fn with_defaults(self) -> ServeConfig {
+    fn with_defaults(self) -> Result<ServeConfig, ConfigError> {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let named = self.role.unwrap_or_default();
         let runs = |role: &Role| named.is_empty() || named.contains(role);
-        ServeConfig {
-            roles: Role::ALL.into_iter().filter(runs).collect(),
+        let roles: Vec<Role> = Role::ALL.into_iter().filter(runs).collect();
+        let lame_duck = if roles == Role::ALL { Duration::ZERO } else { LAME_DUCK };
+        let or = |given: Option<HumanDuration>, default| given.map_or(default, |given| given.0);
+        let secret = self.webhook_secret.map(|secret| secret.0);
+        let secret = secret::given("webhook-secret", secret, self.webhook_secret_file.as_deref())?;
+        Ok(ServeConfig {
+            roles,
             data: self.data.unwrap_or_else(|| DATA_DIR.into()),
             http: self.http.unwrap_or_else(|| loopback(HTTP_PORT)),
-            grpc: self.grpc.unwrap_or_else(|| loopback(GRPC_PORT)),
+            grpc: GrpcAddresses {
+                shared: self.grpc,
+                upload: self.upload_grpc,
+                jobs: self.jobs_grpc,
+                progress: self.progress_grpc,
+            },
             admin: self.admin.unwrap_or_else(|| loopback(ADMIN_PORT)),
-            database: self.database,
-            redis: self.redis,
+            database: secret::given("database", self.database, self.database_file.as_deref())?,
+            redis: secret::given("redis", self.redis, self.redis_file.as_deref())?,
+            redis_ca_file: self.redis_ca_file,
+            redis_prefix: self.redis_prefix.unwrap_or_else(|| REDIS_PREFIX.to_owned()),
             store: self.store,
-            worker_slots: self.worker_slots.unwrap_or_else(cores),
+            worker_slots: self.worker_slots.unwrap_or_else(|| slots::fitting(self.worker_memory)),
             public_url: self.public_url,
-            upload_expiry: self
-                .upload_expiry
-                .map_or(limits::UPLOAD_EXPIRY_DEFAULT, |expiry| expiry.0),
+            upload_expiry: or(self.upload_expiry, limits::UPLOAD_EXPIRY_DEFAULT),
             stream_window: self.stream_window.map(|size| size.0),
+            max_connection_age: or(self.max_connection_age, CONNECTION_AGE_MAX),
+            lame_duck: or(self.lame_duck, lame_duck),
+            drain: or(self.drain, DRAIN),
+            grace: or(self.grace, GRACE),
+            webhooks: WebhookConfig {
+                urls: self.webhook_url.unwrap_or_default(),
+                secret: secret.map(Secret),
+                allow_private: self.webhook_allow_private.unwrap_or(false),
+            },
+            otlp: self.otlp,
+            trace_ratio: self.trace_ratio.unwrap_or(1.0),
             insecure: self.insecure.unwrap_or(false),
             log: self.log.unwrap_or_else(|| LOG_FILTER.to_owned()),
             log_format: self.log_format.unwrap_or_default(),
-        }
+        })
     }
 }
 
-/// As many as the machine lets this process use at once; one if it doesn't say.
-fn cores() -> NonZeroUsize {
-    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+/// The upper layer's pair if it has any of the two, otherwise the lower one's.
+fn either<A, B>(
+    upper: Option<A>,
+    upper_file: Option<B>,
+    below: Option<A>,
+    below_file: Option<B>,
+) -> (Option<A>, Option<B>) {
+    if upper.is_some() || upper_file.is_some() {
+        (upper, upper_file)
+    } else {
+        (below, below_file)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{env, process::Command};
-
-    use clap::Parser as _;
-
-    use super::*;
-    use crate::args::{Cli, Command as CliCommand};
-
-    /// What `reelway serve` with these flags runs with.
-    fn resolve(flags: &[&str]) -> Result<ServeConfig, ConfigError> {
-        let cli = Cli::try_parse_from(["reelway", "serve"].iter().chain(flags)).expect("good flags");
-        let CliCommand::Serve(args) = cli.command else {
-            panic!("it is another command")
-        };
-        ServeConfig::resolve(*args)
-    }
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        fs::write(file.path(), text).expect("a written file");
-        file
-    }
-
-    fn path(file: &tempfile::NamedTempFile) -> &str {
-        file.path().to_str().expect("a plain path")
-    }
-
-    #[test]
-    fn without_options_all_roles_run_on_loopback() {
-        let config = resolve(&[]).expect("the defaults");
-        assert_eq!(config.roles, Role::ALL);
-        assert_eq!(config.grpc.to_string(), "127.0.0.1:50051");
-        assert_eq!(config.upload_expiry, limits::UPLOAD_EXPIRY_DEFAULT);
-        assert!(!config.insecure && config.database.is_none());
-    }
-
-    #[test]
-    fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let file = file(
-            "http = '127.0.0.1:1'\ngrpc = '127.0.0.1:2'\nupload-expiry = '90m'\nrole = ['jobs']\nworker-slots = 3",
-        );
-        let config =
-            resolve(&["--config", path(&file), "--grpc", "127.0.0.1:3", "--insecure"]).expect("a configuration");
-        assert_eq!(
-            (config.http.port(), config.grpc.port(), config.admin.port()),
-            (1, 3, ADMIN_PORT)
-        );
-        assert_eq!(config.upload_expiry, Duration::from_secs(90 * 60));
-        assert_eq!((config.roles, config.worker_slots.get()), (vec![Role::Jobs], 3));
-        assert!(config.insecure);
-    }
-
-    /// Variables belong to the whole process, so this test runs itself in another one that has them.
-    #[test]
-    fn the_environment_stands_between_flags_and_file() {
-        const CHILD: &str = "REELWAY_TEST_CHILD";
-        let file = file("http = '127.0.0.1:1'\ngrpc = '127.0.0.1:2'");
-        if env::var_os(CHILD).is_some() {
-            let config = resolve(&["--config", path(&file), "--admin", "127.0.0.1:9"]).expect("a configuration");
-            assert_eq!((config.http.port(), config.grpc.port(), config.admin.port()), (1, 5, 9));
-            assert_eq!(config.roles, [Role::Upload, Role::Worker]);
-            assert!(config.insecure);
-            return;
-        }
-        let own = env::current_exe().expect("this test's program");
-        let child = Command::new(own)
-            .args([
-                "--exact",
-                "config::tests::the_environment_stands_between_flags_and_file",
-            ])
-            .envs([
-                (CHILD, "1"),
-                ("REELWAY_GRPC", "127.0.0.1:5"),
-                ("REELWAY_ADMIN", "127.0.0.1:6"),
-            ])
-            .envs([("REELWAY_ROLE", "worker,upload"), ("REELWAY_INSECURE", "true")])
-            .output()
-            .expect("it runs");
-        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
-    }
-
-    #[test]
-    fn a_wrong_file_is_named_with_its_key() {
-        for (text, key) in [
-            ("htpp = '127.0.0.1:1'", "htpp"),
-            ("http = 'here'", "http"),
-            ("upload-expiry = 'soon'", "upload-expiry"),
-        ] {
-            let file = file(text);
-            let error = resolve(&["--config", path(&file)]).expect_err(text).to_string();
-            assert!(error.contains(path(&file)) && error.contains(key), "{error}");
-        }
-        assert!(matches!(
-            resolve(&["--config", "/nowhere.toml"]),
-            Err(ConfigError::Read { .. })
-        ));
-    }
-}
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! `reelway doctor`: looks for what would keep a node from working here, and says what to do about it.
 
-use reelway_blob::DiskStore;
-use reelway_catalog::{Catalog, Error as CatalogError};
+use reelway_blob::{BlobError, DiskStore};
+use reelway_catalog::{Catalog, Error as CatalogError, Schema};
+use reelway_domain::{Hint, Notice};
 use reelway_media::{Limits, Tools};
 use serde::Serialize;
 
@@ -11,11 +12,16 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::Output,
-    serve::{check, database_url, store_dir, tools_failure},
+    serve::{StoreUrl, bus, check, database_url, tools_failure},
 };
 
 /// Below this much free space a node warns: one phone video fills it.
 const FREE_BYTES_MIN: u64 = 5 << 30;
+/// A worker that is woken for nothing looks, and waits again.
+const WAKE_ONE: Notice = Notice {
+    hint: Hint::Tasks { count: 1 },
+    trace: None,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,13 +46,10 @@ struct Finding {
 /// If the configuration file can't be read.
 pub(crate) async fn run(args: DoctorArgs, out: Output) -> Result<Exit, CliError> {
     let config = ServeConfig::resolve(args.serve)?;
-    let findings = [
-        configuration(&config),
-        media_tools().await,
-        sandbox().await,
-        database(&config).await,
-        store(&config).await,
-    ];
+    let mut findings = vec![configuration(&config), media_tools().await, sandbox().await];
+    findings.extend(database(&config).await);
+    findings.push(redis(&config).await);
+    findings.push(store(&config).await);
     for finding in &findings {
         if out.is_json {
             out.json(finding);
@@ -115,40 +118,97 @@ async fn sandbox() -> Finding {
     }
 }
 
-async fn database(config: &ServeConfig) -> Finding {
+/// The database, and what is in it if it can be asked.
+async fn database(config: &ServeConfig) -> Vec<Finding> {
     let url = database_url(config.database.as_deref(), &config.data);
-    let opened = async {
+    let looked = async {
         let catalog = Catalog::open(&url).await?;
-        let answer = catalog.ping().await;
+        let schema = match catalog.ping().await {
+            Ok(()) => catalog.schema().await,
+            Err(error) => Err(error),
+        };
         catalog.close().await;
-        answer
+        schema
     };
-    match opened.await {
-        Ok(()) => Finding::new("database", Verdict::Ok, "it can be opened and answers"),
-        Err(error @ CatalogError::Locked(_)) => Finding::new("database", Verdict::Warning, error.to_string()),
-        Err(error) => Finding::new("database", Verdict::Failed, error.to_string()),
+    match looked.await {
+        Ok(schema) => vec![
+            Finding::new("database", Verdict::Ok, "it can be opened and answers"),
+            fits(schema, config.is_whole()),
+        ],
+        Err(error @ CatalogError::Locked(_)) => vec![Finding::new("database", Verdict::Warning, error.to_string())],
+        Err(error) => vec![Finding::new("database", Verdict::Failed, error.to_string())],
+    }
+}
+
+fn fits(schema: Schema, is_whole: bool) -> Finding {
+    let (verdict, message) = match schema {
+        Schema::Current => (Verdict::Ok, "it is this release's".to_owned()),
+        Schema::Older { .. } if is_whole => (Verdict::Ok, "a node brings it up to date when it starts".to_owned()),
+        Schema::Older { .. } => (
+            Verdict::Warning,
+            "it is older than this release needs; run `reelway migrate`".to_owned(),
+        ),
+        Schema::Newer {
+            version,
+            compatible: true,
+        } => (
+            Verdict::Ok,
+            format!("migration {version} is newer than this release, which works with it"),
+        ),
+        Schema::Newer { version, .. } => (Verdict::Failed, CatalogError::NewerSchema(version).to_string()),
+    };
+    Finding::new("schema", verdict, message)
+}
+
+async fn redis(config: &ServeConfig) -> Finding {
+    if config.redis.is_none() {
+        return Finding::new(
+            "redis",
+            Verdict::Ok,
+            "none is configured: the bus is within the process",
+        );
+    }
+    match bus(config) {
+        Ok(bus) => match bus.publish(&[WAKE_ONE]).await {
+            Ok(()) => Finding::new("redis", Verdict::Ok, "it takes what is published"),
+            // Nothing is lost without Redis.
+            Err(error) => Finding::new(
+                "redis",
+                Verdict::Warning,
+                format!("{error}; servers work without it, but hear of each other later"),
+            ),
+        },
+        Err(error) => Finding::failed("redis", &error),
     }
 }
 
 async fn store(config: &ServeConfig) -> Finding {
+    if !config.roles.iter().any(|role| role.uses_store()) {
+        return Finding::new("store", Verdict::Ok, "these roles have nothing to do with it");
+    }
+    let at = match StoreUrl::of(config) {
+        Ok(at) => at,
+        Err(error) => return Finding::failed("store", &error),
+    };
     let looked = async {
-        let dir = store_dir(config)?;
-        let broken = |error: &dyn std::fmt::Display| CliError::failed("STORE_UNAVAILABLE", error);
-        let opened = tokio::task::spawn_blocking(move || DiskStore::open(dir))
-            .await
-            .map_err(|error| broken(&error))?;
-        let free = opened.map_err(|error| broken(&error))?.free_bytes().await;
-        free.map_err(|error| broken(&error))
+        let opened = tokio::task::spawn_blocking(move || DiskStore::open(at.dir, at.sharing)).await;
+        let store = opened.map_err(|error| error.to_string())?;
+        let store = match store {
+            Ok(store) => store,
+            Err(error @ BlobError::InUse { .. }) => return Ok((Verdict::Warning, error.to_string())),
+            Err(error) => return Err(error.to_string()),
+        };
+        store.check().await.map_err(|error| error.to_string())?;
+        let free = store.free_bytes().await.map_err(|error| error.to_string())?;
+        let verdict = if free < FREE_BYTES_MIN {
+            Verdict::Warning
+        } else {
+            Verdict::Ok
+        };
+        Ok((verdict, format!("writable, {} GiB free", free >> 30)))
     };
     match looked.await {
-        Ok(free) => {
-            let verdict = if free < FREE_BYTES_MIN {
-                Verdict::Warning
-            } else {
-                Verdict::Ok
-            };
-            Finding::new("store", verdict, format!("writable, {} GiB free", free >> 30))
-        }
-        Err(error) => Finding::failed("store", &error),
+        Ok((verdict, message)) => Finding::new("store", verdict, message),
+        Err(message) => Finding::new("store", Verdict::Failed, message),
     }
 }

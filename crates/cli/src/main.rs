@@ -5,15 +5,18 @@ mod bars;
 mod byte_size;
 mod completions;
 mod config;
+mod db;
 mod doctor;
 mod error;
 mod exit;
+mod health;
 mod ids;
 mod jobs;
 mod json;
 mod list;
 mod migrate;
 mod output;
+mod secret;
 mod serve;
 mod serve_args;
 mod table;
@@ -71,6 +74,8 @@ async fn run(command: Command, out: Output) -> Result<Exit, CliError> {
             waiting::for_server(&endpoints.upload, out, uploads::run(command, out)).await
         }
         Command::Migrate(args) => migrate::run(args, out).await,
+        Command::Db { command } => db::run(command, out).await,
+        Command::Health(args) => health::run(&args, out).await,
         Command::Doctor(args) => doctor::run(*args, out).await,
         Command::Completions { shell } => completions::run(shell, out),
     }

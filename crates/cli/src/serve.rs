@@ -2,16 +2,24 @@
 
 mod check;
 mod node;
+mod parts;
+mod ports;
+mod roles;
+mod running;
+mod start;
+mod stop;
+mod store_url;
 mod telemetry;
+mod vitals;
+mod webhooks;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-
-use self::node::Node;
 pub(crate) use self::{
-    check::{check, database_url, store_dir},
-    node::{open_catalog, tools_failure},
+    check::check,
+    roles::tools_failure,
+    start::{bus, catalog_failure, database_url},
+    store_url::StoreUrl,
 };
+use self::{node::Node, stop::Stop};
 use crate::{config::ServeConfig, error::CliError, exit::Exit};
 
 /// Runs a node until SIGTERM or Ctrl-C.
@@ -20,25 +28,13 @@ use crate::{config::ServeConfig, error::CliError, exit::Exit};
 /// If the configuration can't work, or the node can't be put together.
 pub(crate) async fn run(config: ServeConfig) -> Result<Exit, CliError> {
     check(&config)?;
-    let metrics = telemetry::start(&config)?;
-    let shutdown = CancellationToken::new();
-    stop_on_signal(shutdown.clone())?;
-    let node = Node::build(config, metrics, shutdown.clone()).await?;
-    node.run().await?;
-    Ok(Exit::Done)
-}
-
-/// Cancels the token at the first signal and ends the process at the second: whoever asks twice doesn't want to wait.
-fn stop_on_signal(shutdown: CancellationToken) -> Result<(), CliError> {
-    let failed = |error| CliError::failed("SIGNALS", format!("signals can't be handled: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        tracing::info!("stopping; a second signal stops at once");
-        shutdown.cancel();
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        std::process::exit(1);
-    });
-    Ok(())
+    let telemetry = telemetry::start(&config)?;
+    let stop = Stop::default();
+    stop.on_signal(config.lame_duck)?;
+    let ended = match Node::open(config, telemetry.metrics, stop) {
+        Ok(node) => node.run().await,
+        Err(error) => Err(error),
+    };
+    telemetry.traces.shutdown().await;
+    ended.map(|()| Exit::Done)
 }

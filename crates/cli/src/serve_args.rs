@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time:
 
 use serde::Deserialize;
 
-use crate::byte_size::ByteSize;
+use crate::{byte_size::ByteSize, secret::Secret};
 
 /// What `reelway serve` was started with.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -18,7 +18,7 @@ pub(crate) struct ServeArgs {
 
 /// One layer of options: the command line with its environment, or the file. A layer leaves out what it doesn't set, so
 /// that the next one can. The file's keys are the flags' names.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, clap::Args)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ServeOptions {
     /// Run only this role; repeat it for several. Without it, all of them run.
@@ -30,24 +30,52 @@ pub(crate) struct ServeOptions {
     /// Serve playback here [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "REELWAY_HTTP")]
     pub(crate) http: Option<SocketAddr>,
-    /// Serve gRPC here [default: 127.0.0.1:50051]
+    /// Serve gRPC here, if all roles or only one of those that serve it run in this process [default: 127.0.0.1:50051; the
+    /// role `jobs` alone: port 50052, `progress` alone: port 50053]
     #[arg(long, value_name = "ADDR", env = "REELWAY_GRPC")]
     pub(crate) grpc: Option<SocketAddr>,
-    /// Serve /healthz, /readyz and /metrics here [default: 127.0.0.1:9090]
+    /// Serve the uploads of some roles here [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDR", env = "REELWAY_UPLOAD_GRPC")]
+    pub(crate) upload_grpc: Option<SocketAddr>,
+    /// Serve the jobs of some roles here [default: 127.0.0.1:50052]
+    #[arg(long, value_name = "ADDR", env = "REELWAY_JOBS_GRPC")]
+    pub(crate) jobs_grpc: Option<SocketAddr>,
+    /// Serve the progress of some roles here [default: 127.0.0.1:50053]
+    #[arg(long, value_name = "ADDR", env = "REELWAY_PROGRESS_GRPC")]
+    pub(crate) progress_grpc: Option<SocketAddr>,
+    /// Serve /healthz, /readyz, /startupz and /metrics here [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR", env = "REELWAY_ADMIN")]
     pub(crate) admin: Option<SocketAddr>,
-    /// Keep the catalog in this database [default: SQLite below the data directory]
+    /// Keep the catalog in this database: sqlite:///FILE or postgres://USER@HOST/DATABASE [default: SQLite below the data
+    /// directory]
     #[arg(long, value_name = "URL", env = "REELWAY_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
+    /// Read the database's URL from this file
+    #[arg(long, value_name = "FILE", env = "REELWAY_DATABASE_FILE")]
+    pub(crate) database_file: Option<PathBuf>,
     /// Send wake-ups, events and samples through this Redis [default: within the process]
     #[arg(long, value_name = "URL", env = "REELWAY_REDIS", hide_env_values = true)]
     pub(crate) redis: Option<String>,
-    /// Keep the bytes here: file:///DIR, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX [default: below the data directory]
+    /// Read Redis's URL from this file
+    #[arg(long, value_name = "FILE", env = "REELWAY_REDIS_FILE")]
+    pub(crate) redis_file: Option<PathBuf>,
+    /// Trust the certificates in this PEM file too when Redis is reached by TLS
+    #[arg(long, value_name = "FILE", env = "REELWAY_REDIS_CA_FILE")]
+    pub(crate) redis_ca_file: Option<PathBuf>,
+    /// Begin the names of all keys in Redis with this, for several deployments on one Redis [default: reelway]
+    #[arg(long, value_name = "NAME", env = "REELWAY_REDIS_PREFIX")]
+    pub(crate) redis_prefix: Option<String>,
+    /// Keep the bytes here: file:///DIR, or file:///DIR?shared=true if several servers see that directory [default: below
+    /// the data directory]
     #[arg(long, value_name = "URL", env = "REELWAY_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
-    /// Encode so many chunks at a time [default: one for each core]
+    /// Run so many tasks at a time [default: one for each core, as far as the memory reaches]
     #[arg(long, value_name = "N", env = "REELWAY_WORKER_SLOTS")]
     pub(crate) worker_slots: Option<NonZeroUsize>,
+    /// The memory that tasks may take together; k, M and G stand for powers of 1024 [default: what the machine or the
+    /// control group has]
+    #[arg(long, value_name = "BYTES", env = "REELWAY_WORKER_MEMORY")]
+    pub(crate) worker_memory: Option<ByteSize>,
     /// Where players reach this node, the beginning of playback URLs [default: http:// and the HTTP address]
     #[arg(long, value_name = "URL", env = "REELWAY_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
@@ -58,6 +86,45 @@ pub(crate) struct ServeOptions {
     /// by the round-trip time [default: 256k]
     #[arg(long, value_name = "BYTES", env = "REELWAY_STREAM_WINDOW")]
     pub(crate) stream_window: Option<ByteSize>,
+    /// Ask clients to connect again when a connection is so old, so that new servers get their share; calls that run go on
+    /// [default: 10m]
+    #[arg(long, value_name = "DURATION", env = "REELWAY_MAX_CONNECTION_AGE")]
+    pub(crate) max_connection_age: Option<HumanDuration>,
+    /// At the wish to stop, still take calls for so long, until everybody has heard that this server isn't ready any more
+    /// [default: 3s, or 0s if all roles run in this process]
+    #[arg(long, value_name = "DURATION", env = "REELWAY_LAME_DUCK")]
+    pub(crate) lame_duck: Option<HumanDuration>,
+    /// At the wish to stop, let running tasks go on for so long before they are handed back [default: 5s]
+    #[arg(long, value_name = "DURATION", env = "REELWAY_DRAIN")]
+    pub(crate) drain: Option<HumanDuration>,
+    /// At the wish to stop, wait so long for the last answers to be read [default: 10s]
+    #[arg(long, value_name = "DURATION", env = "REELWAY_GRACE")]
+    pub(crate) grace: Option<HumanDuration>,
+    /// Tell this URL of completed uploads and of jobs that succeeded or failed; repeat it for several. It needs a secret in
+    /// REELWAY_WEBHOOK_SECRET or --webhook-secret-file.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "REELWAY_WEBHOOK_URL",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub(crate) webhook_url: Option<Vec<String>>,
+    /// The secret that webhooks are signed with. No flag: everybody on the machine could read it.
+    #[arg(skip)]
+    pub(crate) webhook_secret: Option<Secret>,
+    /// Read the secret that webhooks are signed with from this file
+    #[arg(long, value_name = "FILE", env = "REELWAY_WEBHOOK_SECRET_FILE")]
+    pub(crate) webhook_secret_file: Option<PathBuf>,
+    /// Let webhooks go to private addresses too
+    #[arg(long, env = "REELWAY_WEBHOOK_ALLOW_PRIVATE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) webhook_allow_private: Option<bool>,
+    /// Send traces to this OTLP collector over gRPC, for example http://127.0.0.1:4317
+    #[arg(long, value_name = "URL", env = "REELWAY_OTLP", hide_env_values = true)]
+    pub(crate) otlp: Option<String>,
+    /// Record this share of the traces that begin here, 0 to 1 [default: 1]
+    #[arg(long, value_name = "RATIO", env = "REELWAY_TRACE_RATIO")]
+    pub(crate) trace_ratio: Option<f64>,
     /// Listen beyond loopback although nobody has to say who they are.
     #[arg(long, env = "REELWAY_INSECURE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) insecure: Option<bool>,
@@ -88,6 +155,11 @@ pub(crate) enum Role {
 impl Role {
     /// All of them: the embedded node.
     pub(crate) const ALL: [Self; 5] = [Self::Upload, Self::Jobs, Self::Progress, Self::Edge, Self::Worker];
+
+    /// Whether it reads or writes the store.
+    pub(crate) fn uses_store(self) -> bool {
+        self != Self::Progress
+    }
 }
 
 /// How log lines look.

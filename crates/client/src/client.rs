@@ -6,7 +6,8 @@ use reelway::v1::{
     job_service_client::JobServiceClient, progress_service_client::ProgressServiceClient,
     upload_service_client::UploadServiceClient,
 };
-use tonic::{Request, Response, Status, transport::Channel};
+use reelway_domain::TraceContext;
+use tonic::{Request, Response, Status, metadata::AsciiMetadataValue, transport::Channel};
 
 use crate::{Endpoints, Error, RetryPolicy, endpoints, retry::Backoff};
 
@@ -22,6 +23,7 @@ pub struct Client {
     pub(crate) jobs: JobServiceClient<Channel>,
     pub(crate) progress: ProgressServiceClient<Channel>,
     pub(crate) policy: RetryPolicy,
+    trace: Option<AsciiMetadataValue>,
 }
 
 /// Whether a call may be made twice.
@@ -57,6 +59,7 @@ impl Client {
             jobs: JobServiceClient::new(jobs).max_decoding_message_size(ANSWER_BYTES_MAX),
             progress: ProgressServiceClient::new(progress).max_decoding_message_size(ANSWER_BYTES_MAX),
             policy: RetryPolicy::default(),
+            trace: None,
         })
     }
 
@@ -65,6 +68,24 @@ impl Client {
     pub fn with_policy(mut self, policy: RetryPolicy) -> Self {
         self.policy = policy;
         self
+    }
+
+    /// The same client, whose calls belong to a trace: each carries the context as `traceparent`
+    /// (<https://www.w3.org/TR/trace-context/>).
+    #[must_use]
+    pub fn with_trace(mut self, trace: &TraceContext) -> Self {
+        // Hexadecimal digits and hyphens are always good metadata.
+        self.trace = AsciiMetadataValue::try_from(trace.as_str()).ok();
+        self
+    }
+
+    /// A message on its way, with what every call carries.
+    pub(crate) fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        if let Some(trace) = &self.trace {
+            request.metadata_mut().insert("traceparent", trace.clone());
+        }
+        request
     }
 
     /// Makes one call with its deadline, and makes it again if that is safe and may help.
@@ -80,7 +101,7 @@ impl Client {
     {
         let mut backoff = Backoff::new(self.policy);
         loop {
-            let mut request = Request::new(message.clone());
+            let mut request = self.request(message.clone());
             request.set_timeout(CALL_MAX);
             let error = match call(request).await {
                 Ok(answer) => return Ok(answer.into_inner()),
@@ -101,8 +122,16 @@ impl Client {
 mod tests {
     use tokio::sync::watch;
 
+    use std::io::Cursor;
+
+    use futures_util::StreamExt as _;
+    use reelway_domain::{JobId, Reason};
+
     use super::*;
-    use crate::{Target, UploadProgress};
+    use crate::{
+        Target, UploadProgress,
+        test_server::{TestServer, refusal, upload},
+    };
 
     fn is_send<T: Send>(value: T) -> T {
         value
@@ -115,5 +144,27 @@ mod tests {
         drop(is_send(client.get_job(Default::default())));
         drop(is_send(client.upload_file(Default::default(), "a".as_ref(), &progress)));
         drop(is_send(client.watch(Target::Everything)));
+    }
+
+    #[tokio::test]
+    async fn every_call_carries_the_trace() {
+        let server = TestServer::start();
+        let trace: TraceContext = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            .parse()
+            .unwrap();
+        let client = server.client().with_trace(&trace);
+        client.get_upload(Default::default()).await.expect("an upload");
+        let progress = watch::Sender::new(UploadProgress::default());
+        // A cut, so that the calls of a resumption are seen too: where it is, and the second stream.
+        server.shared().faults = [(1, refusal(Reason::StoreUnavailable))].into();
+        let sent = client.upload(upload(4), &mut Cursor::new(b"file"), 4, &progress).await;
+        sent.expect("a complete upload");
+        let mut watch = std::pin::pin!(client.watch(Target::Job(JobId::new())));
+        watch
+            .next()
+            .await
+            .expect("a refusal")
+            .expect_err("there is no such job");
+        assert_eq!(server.shared().traces, vec![trace.as_str(); 5]);
     }
 }

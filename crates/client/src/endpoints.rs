@@ -18,7 +18,7 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
 /// A connection that doesn't answer such a test within this time is dead.
 const KEEPALIVE_MAX: Duration = Duration::from_secs(10);
 
-/// The addresses of the services, for example `http://127.0.0.1:50051`.
+/// The addresses of the services, for example `http://127.0.0.1:50051`, each one or several with commas between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
     /// Where `UploadService` is.
@@ -41,8 +41,17 @@ impl Endpoints {
     }
 }
 
-/// A channel that connects when it is first used, and again when it broke.
-pub(crate) fn channel(url: &str) -> Result<Channel, Error> {
+/// A channel that connects when it is first used, and again when it broke. Several addresses, with commas between them, are
+/// servers of one deployment: calls go to those that can be reached.
+pub(crate) fn channel(urls: &str) -> Result<Channel, Error> {
+    let mut endpoints = urls.split(',').map(endpoint).collect::<Result<Vec<_>, _>>()?;
+    if endpoints.len() == 1 {
+        return Ok(endpoints.remove(0).connect_lazy());
+    }
+    Ok(Channel::balance_list(endpoints.into_iter()))
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, Error> {
     let refuse = |problem: String| Error::Endpoint {
         url: url.to_owned(),
         problem,
@@ -57,8 +66,7 @@ pub(crate) fn channel(url: &str) -> Result<Channel, Error> {
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keep_alive_interval(KEEPALIVE_EVERY)
-        .keep_alive_timeout(KEEPALIVE_MAX)
-        .connect_lazy())
+        .keep_alive_timeout(KEEPALIVE_MAX))
 }
 
 #[cfg(test)]
@@ -68,9 +76,11 @@ mod tests {
     #[tokio::test]
     async fn only_addresses_that_can_be_called_are_taken() {
         assert!(channel("http://127.0.0.1:50051").is_ok());
+        assert!(channel("http://127.0.0.1:50051,http://127.0.0.1:50061").is_ok());
         for url in [
             "",
             "127.0.0.1:50051",
+            "http://127.0.0.1:50051,",
             "https://127.0.0.1:50051",
             "file:///tmp",
             "http://",

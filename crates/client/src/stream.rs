@@ -158,7 +158,8 @@ async fn receive(
     progress: &watch::Sender<UploadProgress>,
 ) -> Result<v1::Upload, Error> {
     let mut uploads = client.uploads.clone();
-    let opened = heard(progress, uploads.stream_upload(ReceiverStream::new(requests))).await?;
+    let requests = client.request(ReceiverStream::new(requests));
+    let opened = heard(progress, uploads.stream_upload(requests)).await?;
     let mut answers = opened?.into_inner();
     let mut last = None;
     while let Some(answer) = heard(progress, answers.message()).await?? {

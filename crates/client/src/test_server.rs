@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) watches: VecDeque<Vec<Result<v1::WatchProgressResponse, Status>>>,
     /// The resume tokens that watches were opened with.
     pub(crate) tokens: Vec<Bytes>,
+    /// The trace context of each call that had one.
+    pub(crate) traces: Vec<String>,
 }
 
 /// A refusal as servers make them.
@@ -84,6 +86,17 @@ impl TestServer {
         server
     }
 
+    /// Another server of the same deployment.
+    pub(crate) fn beside(other: &Self) -> Self {
+        let mut server = Self {
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            shared: Arc::clone(&other.shared),
+            runtime: None,
+        };
+        server.restart();
+        server
+    }
+
     /// Cuts all connections and listens again at the same address.
     pub(crate) fn restart(&mut self) {
         self.kill();
@@ -92,11 +105,21 @@ impl TestServer {
         listener.set_nonblocking(true).expect("a socket");
         self.address = listener.local_addr().expect("an address");
         let service = Service(Arc::clone(&self.shared));
+        let shared = Arc::clone(&self.shared);
+        let see = move |request: Request<()>| {
+            let trace = request
+                .metadata()
+                .get("traceparent")
+                .and_then(|trace| trace.to_str().ok());
+            let mut shared = shared.lock().expect("no test has panicked with it");
+            shared.traces.extend(trace.map(str::to_owned));
+            Ok(request)
+        };
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).expect("a listener");
             Server::builder()
-                .add_service(UploadServiceServer::new(service.clone()))
-                .add_service(ProgressServiceServer::new(service))
+                .add_service(UploadServiceServer::with_interceptor(service.clone(), see.clone()))
+                .add_service(ProgressServiceServer::with_interceptor(service, see))
                 .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
                 .await
         });
@@ -116,12 +139,21 @@ impl TestServer {
     }
 
     pub(crate) fn client(&self) -> Client {
+        Self::client_of(&[self])
+    }
+
+    /// A client that knows all of these servers.
+    pub(crate) fn client_of(servers: &[&Self]) -> Client {
+        let urls: Vec<String> = servers
+            .iter()
+            .map(|server| format!("http://{}", server.address))
+            .collect();
         let policy = RetryPolicy {
             pause_first: Duration::from_millis(1),
             pause_max: Duration::from_millis(50),
             retries_max: 3,
         };
-        Client::connect(&Endpoints::single(&format!("http://{}", self.address)))
+        Client::connect(&Endpoints::single(&urls.join(",")))
             .expect("a client")
             .with_policy(policy)
     }

@@ -46,6 +46,31 @@ async fn an_upload_goes_on_after_each_cut() {
 }
 
 #[tokio::test]
+async fn an_upload_goes_on_at_another_server() {
+    let first = TestServer::start();
+    let mut servers = [TestServer::beside(&first), first];
+    let client = TestServer::client_of(&[&servers[0], &servers[1]]);
+    let content = file(24 * MIB);
+    let progress = watch::Sender::new(UploadProgress::default());
+    let mut seen = progress.subscribe();
+    let mut source = Cursor::new(&content[..]);
+    let kill = async {
+        // One after the other, so that whichever has the stream is killed, and one is always there.
+        for (index, bytes) in [(0, 4 << 20), (1, 12 << 20)] {
+            seen.wait_for(|p| p.durable_bytes > bytes)
+                .await
+                .expect("the upload is under way");
+            servers[index].kill();
+            servers[1 - index].restart();
+        }
+    };
+    let sent = client.upload(upload(content.len()), &mut source, content.len() as u64, &progress);
+    let (done, ()) = tokio::join!(sent, kill);
+    assert_eq!(done.expect("a complete upload").state(), v1::UploadState::Complete);
+    assert!(servers[0].shared().stored == content);
+}
+
+#[tokio::test]
 async fn an_upload_goes_on_when_the_server_was_killed() {
     let mut server = TestServer::start();
     let content = file(24 * MIB);

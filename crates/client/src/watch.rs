@@ -84,7 +84,8 @@ impl Watch {
         let silence = |_| Error::from(Refusal::silence(SILENCE_MAX));
         if self.connection.is_none() {
             let mut progress = self.client.progress.clone();
-            let opened = timeout(SILENCE_MAX, progress.watch_progress(self.request()))
+            let request = self.client.request(self.request());
+            let opened = timeout(SILENCE_MAX, progress.watch_progress(request))
                 .await
                 .map_err(silence)?;
             self.connection = Some(opened?.into_inner());

@@ -84,6 +84,10 @@ id!(
     JobId, "job"
 );
 id!(
+    /// Names what a webhook tells, the same for every try and every receiver: receivers tell repetitions by it.
+    WebhookId, "msg"
+);
+id!(
     /// Names a task.
     TaskId, "tsk"
 );
@@ -91,6 +95,19 @@ id!(
     /// Names one start of one worker process: a worker that restarts is another worker.
     WorkerId, "wrk"
 );
+id!(
+    /// Names the bytes of a deployment: two servers work together only on the same ones.
+    StoreId, "sto"
+);
+id!(
+    /// Names who writes uploads: one start of one server process, or whichever process has the store for itself.
+    WriterId, "wtr"
+);
+
+impl WriterId {
+    /// Whoever has the store for itself. The process that had it before is dead, so its files can be gone on with.
+    pub const ONLY: Self = Self(Uuid::nil());
+}
 
 #[cfg(test)]
 mod tests {

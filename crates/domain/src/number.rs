@@ -28,6 +28,10 @@ number!(
     WriterEpoch
 );
 number!(
+    /// Which of an upload's files: the epoch of the writer that began it; 0 is the one that was made with the upload.
+    FileEpoch
+);
+number!(
     /// The fencing number of a task's lease: one more with each claim, never reset.
     LeaseEpoch
 );
@@ -39,6 +43,11 @@ number!(
     /// Milliseconds since 1970-01-01T00:00:00Z, by the database's clock wherever a lease depends on it.
     Timestamp
 );
+
+impl FileEpoch {
+    /// The file that is made with the upload. Most uploads have no other.
+    pub const FIRST: Self = Self(0);
+}
 
 impl Offset {
     /// The beginning.

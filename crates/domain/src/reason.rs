@@ -157,6 +157,8 @@ reasons! {
     OutputShort = "OUTPUT_SHORT", FailedPrecondition, 422, WithBackoff;
     /// ffmpeg ended with an error that the input doesn't explain.
     EncoderFailed = "ENCODER_FAILED", Internal, 500, WithBackoff;
+    /// ffmpeg needed more memory than it may have; another attempt does with less.
+    EncoderOutOfMemory = "ENCODER_OUT_OF_MEMORY", ResourceExhausted, 507, WithBackoff;
     /// ffmpeg made no progress for too long and was killed.
     EncoderStalled = "ENCODER_STALLED", Internal, 500, WithBackoff;
     /// The worker that held the lease was not heard of again.

@@ -118,6 +118,18 @@ words!(
     }
 );
 
+words!(
+    /// What a webhook tells of. The words are API: receivers branch on them.
+    WebhookEvent {
+        /// An upload is complete.
+        UploadCompleted = "upload.completed",
+        /// A job's output is complete and counted.
+        JobSucceeded = "job.succeeded",
+        /// A job came to nothing.
+        JobFailed = "job.failed",
+    }
+);
+
 impl UploadState {
     /// Nothing can change any more.
     #[must_use]

@@ -3,6 +3,7 @@
 mod admin;
 mod play;
 mod serve;
+mod trace;
 
 pub use admin::{Readiness, admin_router};
 pub use play::play_router;

@@ -7,7 +7,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Path, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -17,6 +17,10 @@ use reelway_domain::{Failure, JobId, Reason};
 use tower::ServiceExt as _;
 use tower_http::{cors, services::ServeFile};
 
+use crate::trace;
+
+/// What playback answers to.
+const ROUTE: &str = "/play/{job}/{*path}";
 /// Segments never change under their key.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// A playlist of a job that has ended may be made again by a retry, at most that often.
@@ -36,10 +40,11 @@ pub fn play_router(catalog: Catalog, store: DiskStore) -> Router {
     let cors = cors::CorsLayer::new()
         .allow_origin(cors::Any)
         .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([header::RANGE])
+        .allow_headers([header::RANGE, HeaderName::from_static("traceparent")])
         .expose_headers([header::CONTENT_LENGTH, header::CONTENT_RANGE, header::ETAG]);
     Router::new()
-        .route("/play/{job}/{*path}", get(play))
+        .route(ROUTE, get(play))
+        .layer(trace::layer(ROUTE))
         .layer(cors)
         .with_state(Play { catalog, store })
 }
@@ -58,6 +63,7 @@ async fn play(
         Ok(None) => return not_found(),
         Err(error) => return refuse(&error.into()),
     };
+    reelway_telemetry::link_current(playback.trace.as_ref());
     let Some((key, cache)) = locate(&playback, &path) else {
         return not_found();
     };
@@ -122,6 +128,7 @@ mod tests {
             prefix: "package-0000-e2".into(),
             poster_key: Some("poster-0000-e1/poster.jpg".into()),
             is_final: true,
+            trace: None,
         }
     }
 

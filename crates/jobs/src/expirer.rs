@@ -59,7 +59,7 @@ async fn free_one(catalog: &Catalog, store: &DiskStore, id: UploadId) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use reelway_domain::{JobState, Reason, Tenant, UploadState};
+    use reelway_domain::{FileEpoch, JobState, Reason, Tenant, UploadState};
 
     use super::*;
     use crate::testing::{Fixture, new_upload};
@@ -76,8 +76,8 @@ mod tests {
             round(&fixture.catalog, &fixture.store).await.unwrap();
         }
         assert_eq!(fixture.upload(upload.id).await.state, UploadState::Expired);
-        assert!(!fixture.store.upload_path(upload.id).exists());
-        assert!(fixture.store.upload_path(kept.id).exists());
+        assert!(!fixture.store.upload_path(upload.id, FileEpoch::FIRST).exists());
+        assert!(fixture.store.upload_path(kept.id, FileEpoch::FIRST).exists());
         assert!(fixture.catalog.uploads_to_free(1).await.unwrap().is_empty());
         let job = fixture.catalog.job(&Tenant::single(), upload.job.unwrap()).await;
         let job = job.unwrap().unwrap();
@@ -96,9 +96,9 @@ mod tests {
             .abort_upload(&Tenant::single(), upload.id)
             .await
             .unwrap();
-        assert!(fixture.store.upload_path(upload.id).exists());
+        assert!(fixture.store.upload_path(upload.id, FileEpoch::FIRST).exists());
         round(&fixture.catalog, &fixture.store).await.unwrap();
-        assert!(!fixture.store.upload_path(upload.id).exists());
+        assert!(!fixture.store.upload_path(upload.id, FileEpoch::FIRST).exists());
         round(&fixture.catalog, &fixture.store).await.unwrap();
     }
 
@@ -106,7 +106,14 @@ mod tests {
     async fn an_upload_that_cannot_be_freed_is_tried_again_and_keeps_nobody() {
         let fixture = Fixture::new().await;
         let stuck = fixture.upload_with_job().await;
-        let shard_of = |id| fixture.store.upload_path(id).parent().unwrap().to_owned();
+        let shard_of = |id| {
+            fixture
+                .store
+                .upload_path(id, FileEpoch::FIRST)
+                .parent()
+                .unwrap()
+                .to_owned()
+        };
         let other = loop {
             let other = fixture.upload_with_job().await;
             if shard_of(other.id) != shard_of(stuck.id) {
@@ -121,13 +128,16 @@ mod tests {
                 .unwrap();
         }
         // A file in the place of the directory: removing fails with ENOTDIR.
-        let (path, shard) = (fixture.store.upload_path(stuck.id), shard_of(stuck.id));
+        let (path, shard) = (
+            fixture.store.upload_path(stuck.id, FileEpoch::FIRST),
+            shard_of(stuck.id),
+        );
         let away = shard.with_extension("away");
         std::fs::rename(&shard, &away).unwrap();
         std::fs::write(&shard, "").unwrap();
         assert!(round(&fixture.catalog, &fixture.store).await.is_err());
         assert!(
-            !fixture.store.upload_path(other.id).exists(),
+            !fixture.store.upload_path(other.id, FileEpoch::FIRST).exists(),
             "the second was freed all the same"
         );
         std::fs::remove_file(&shard).unwrap();

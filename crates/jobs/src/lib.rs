@@ -1,20 +1,25 @@
-//! JobService and the control loops: outbox relay, lease reaper, expirer, sweeper, gauges.
+//! JobService and the control loops: outbox relay, lease reaper, expirer, sweeper, janitor, webhooks, gauges.
 //!
 //! Each loop is a `run` function that works until its token is cancelled. Any number of servers may run the same loop
 //! over one catalog: what one of them does, the others find done.
 
+pub mod courier;
 mod create;
 pub mod expirer;
 pub mod gauges;
+pub mod janitor;
 mod list;
 pub mod reaper;
 pub mod relay;
 mod service;
 pub mod sweeper;
 mod trouble;
+pub mod webhooks;
 
 pub use service::Jobs;
 
+#[cfg(test)]
+mod fleet;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -1,54 +1,58 @@
-//! The outbox relay: carries hints from the catalog to the bus.
+//! The outbox relay: carries hints from the catalog to the bus that no courier carried, because its process died or the bus
+//! was away.
+
+use std::time::Duration;
 
 use reelway_bus::Bus;
-use reelway_catalog::{Catalog, Error};
+use reelway_catalog::Catalog;
 use reelway_domain::limits;
+use reelway_telemetry::publishing;
 use tokio_util::sync::CancellationToken;
 
 use crate::trouble::Trouble;
 
 /// Hints that are taken out at a time.
 const BATCH_MAX: i64 = 256;
+/// Younger hints are left to the courier of the process that committed them.
+const AGE_MIN: Duration = Duration::from_secs(1);
+/// Older hints are dropped: the bus was away, and scanning has long found what they tell of.
+const AGE_MAX: Duration = Duration::from_secs(600);
 
 /// Relays until `shutdown`. A hint may be published twice, which is harmless; it is lost only with the bus itself.
 pub async fn run(catalog: Catalog, bus: Bus, shutdown: CancellationToken) {
-    let filled = catalog.outbox_filled();
     let mut trouble = Trouble::new("outbox relay");
     let relay = async {
         loop {
-            // Listens before it looks, or a hint that is left in between waits for the next look.
-            let mut woken = std::pin::pin!(filled.notified());
-            woken.as_mut().enable();
-            let pause = trouble.pause(drain(&catalog, &bus).await, limits::SCAN_EVERY);
-            let pause = tokio::time::sleep(pause);
-            if trouble.is_present() {
-                pause.await;
-            } else {
-                tokio::select! {
-                    () = woken => {}
-                    () = pause => {}
-                }
-            }
+            let pause = trouble.pause(drain(&catalog, &bus, AGE_MIN).await, limits::SCAN_EVERY);
+            tokio::time::sleep(pause).await;
         }
     };
     shutdown.run_until_cancelled(relay).await;
 }
 
-/// Publishes everything that is in the outbox.
-async fn drain(catalog: &Catalog, bus: &Bus) -> Result<(), Error> {
+/// Publishes everything that was left behind for so long.
+async fn drain(catalog: &Catalog, bus: &Bus, age_min: Duration) -> Result<(), RelayError> {
+    catalog.forget_old_hints(AGE_MAX).await?;
     loop {
-        let batch = catalog.take_outbox(BATCH_MAX).await?;
-        let count = batch.hints.len();
+        let batch = catalog.take_outbox(BATCH_MAX, age_min).await?;
+        let count = batch.notices.len();
         // Published before it is forgotten: a crash in between repeats hints instead of losing them.
-        for hint in &batch.hints {
-            bus.wake(*hint);
-        }
+        publishing(&batch.notices, bus.publish(&batch.notices)).await?;
         batch.delivered().await?;
         metrics::counter!("reelway_outbox_relayed_total").increment(count as u64);
         if count == 0 {
             return Ok(());
         }
     }
+}
+
+/// Why hints could not be carried.
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error(transparent)]
+    Catalog(#[from] reelway_catalog::Error),
+    #[error(transparent)]
+    Bus(#[from] reelway_bus::BusError),
 }
 
 #[cfg(test)]
@@ -58,8 +62,14 @@ mod tests {
     use super::*;
     use crate::testing::{Fixture, heard};
 
+    /// What is in the outbox. It stays there.
+    async fn left(fixture: &Fixture) -> Vec<Hint> {
+        let batch = fixture.catalog.take_outbox(BATCH_MAX, Duration::ZERO).await.unwrap();
+        batch.notices.iter().map(|notice| notice.hint).collect()
+    }
+
     #[tokio::test]
-    async fn a_change_wakes_those_who_wait() {
+    async fn what_no_courier_carried_is_carried() {
         let fixture = Fixture::new().await;
         let bus = Bus::default();
         let mut hints = bus.hints();
@@ -72,18 +82,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_young_is_left_to_the_courier() {
+        let fixture = Fixture::new().await;
+        let job = fixture.upload_with_job().await.job.unwrap();
+        drain(&fixture.catalog, &Bus::default(), Duration::from_secs(3600))
+            .await
+            .unwrap();
+        assert!(left(&fixture).await.contains(&Hint::Events { job }));
+    }
+
+    #[tokio::test]
     async fn a_batch_that_was_not_delivered_comes_again() {
         let fixture = Fixture::new().await;
         let job = fixture.upload_with_job().await.job.unwrap();
         // A relay that died between taking hints out and publishing them.
-        let dropped = fixture.catalog.take_outbox(BATCH_MAX).await.unwrap();
-        assert!(dropped.hints.contains(&Hint::Events { job }));
-        drop(dropped);
+        assert!(left(&fixture).await.contains(&Hint::Events { job }));
         let bus = Bus::default();
         let mut hints = bus.hints();
-        drain(&fixture.catalog, &bus).await.unwrap();
+        drain(&fixture.catalog, &bus, Duration::ZERO).await.unwrap();
         heard(&mut hints, Hint::Events { job }).await;
-        assert!(fixture.catalog.take_outbox(BATCH_MAX).await.unwrap().hints.is_empty());
+        assert_eq!(left(&fixture).await, []);
     }
 
     #[tokio::test]
@@ -95,7 +113,7 @@ mod tests {
         }
         let bus = Bus::default();
         let mut hints = bus.hints();
-        drain(&fixture.catalog, &bus).await.unwrap();
+        drain(&fixture.catalog, &bus, Duration::ZERO).await.unwrap();
         for job in jobs {
             heard(&mut hints, Hint::Events { job }).await;
         }

@@ -1,4 +1,4 @@
-//! The sweeper: removes what crashed processes left in the store and no row of the catalog knows of.
+//! The sweeper: removes what crashed processes left in the store and the catalog doesn't need.
 
 use std::{
     fmt::Display,
@@ -31,9 +31,9 @@ pub async fn run(catalog: Catalog, store: DiskStore, shutdown: CancellationToken
 }
 
 async fn sweep(catalog: &Catalog, store: &DiskStore, now: SystemTime) -> Result<(), Failure> {
-    for id in old(store.list_uploads().await?, now) {
-        if !catalog.knows_upload(id).await? {
-            swept(&id, "upload", store.remove_upload(id).await);
+    for file in old(store.list_uploads().await?, now) {
+        if !catalog.keeps_upload_file(file.upload, file.epoch).await? {
+            swept(&file, "upload", store.remove_upload_file(file.upload, file.epoch).await);
         }
     }
     for id in old(store.list_jobs().await?, now) {
@@ -47,8 +47,8 @@ async fn sweep(catalog: &Catalog, store: &DiskStore, now: SystemTime) -> Result<
 /// Says what became of a leftover. One that can't be removed keeps no other, and its turn comes with the next sweep.
 fn swept(id: &(dyn Display + Sync), kind: &str, result: Result<(), BlobError>) {
     match result {
-        Ok(()) => tracing::info!(%id, kind, "removed bytes that no row knows of"),
-        Err(error) => tracing::warn!(%id, kind, %error, "bytes that no row knows of can't be removed"),
+        Ok(()) => tracing::info!(%id, kind, "removed bytes that the catalog doesn't need"),
+        Err(error) => tracing::warn!(%id, kind, %error, "bytes that the catalog doesn't need can't be removed"),
     }
 }
 
@@ -63,7 +63,7 @@ fn old<I>(stored: Vec<Stored<I>>, now: SystemTime) -> impl Iterator<Item = I> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use reelway_domain::{JobId, UploadId};
+    use reelway_domain::{FileEpoch, JobId, UploadId, WriterEpoch};
 
     use super::*;
     use crate::testing::Fixture;
@@ -84,7 +84,7 @@ mod tests {
                 .unwrap();
         }
         let (lost_bytes, lost_output) = (
-            fixture.store.upload_path(lost_upload),
+            fixture.store.upload_path(lost_upload, FileEpoch::FIRST),
             fixture.store.output(lost_job).path(&key),
         );
 
@@ -93,9 +93,31 @@ mod tests {
             .unwrap();
         assert!(lost_bytes.exists() && lost_output.exists(), "too young");
         let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
-        sweep(&fixture.catalog, &fixture.store, later).await.unwrap();
+        // Two servers at once, which find the same.
+        let both = tokio::join!(
+            sweep(&fixture.catalog, &fixture.store, later),
+            sweep(&fixture.catalog, &fixture.store, later)
+        );
+        assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
         assert!(!lost_bytes.exists() && !lost_output.exists());
-        assert!(fixture.store.upload_path(known.id).exists());
+        assert!(fixture.store.upload_path(known.id, known.file_epoch).exists());
         assert!(fixture.store.output(known.job.unwrap()).path(&key).exists());
+    }
+
+    #[tokio::test]
+    async fn of_a_complete_upload_only_the_whole_file_stays() {
+        let fixture = Fixture::new().await;
+        let upload = fixture.complete_upload_with_job().await;
+        let path = |epoch| fixture.store.upload_path(upload.id, FileEpoch(epoch));
+        // As a writer leaves it that was taken over, or killed before it removed the files that it had brought together.
+        fixture
+            .store
+            .open_writer(upload.id, WriterEpoch(9), FileEpoch(9))
+            .await
+            .unwrap();
+        assert!(path(0).exists() && path(9).exists());
+        let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
+        sweep(&fixture.catalog, &fixture.store, later).await.unwrap();
+        assert!(path(0).exists() && !path(9).exists());
     }
 }

@@ -2,14 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use reelway_blob::DiskStore;
+use reelway_blob::{DiskStore, Sharing};
 use reelway_bus::{Heard, Hints};
 use reelway_catalog::{Catalog, Commit, Created, NewJob, NewUpload, Opened, Upload};
-use reelway_domain::{Hint, JobId, Tenant, UploadId, limits, preset};
+use reelway_domain::{Hint, JobId, Tenant, UploadId, WriterId, limits, preset};
+use reelway_testkit::{Database, FreshDatabase};
 
 pub(crate) struct Fixture {
     pub(crate) catalog: Catalog,
     pub(crate) store: DiskStore,
+    url: String,
+    database: Option<FreshDatabase>,
     _dir: tempfile::TempDir,
 }
 
@@ -29,22 +32,56 @@ pub(crate) fn new_upload() -> NewUpload {
             preset: "fast".into(),
             ladder: preset("fast").unwrap(),
         }),
+        webhook_url: None,
         request: None,
     }
 }
 
 impl Fixture {
+    /// On SQLite.
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("catalog.db").display());
+        Self::on(url, None, dir).await
+    }
+
+    /// On Postgres, which several servers can be on.
+    pub(crate) async fn on_postgres() -> Self {
+        let server = Database::shared().expect("REELWAY_TEST_POSTGRES names a server; scripts/test starts one");
+        let database = FreshDatabase::beside(&server);
+        Self::on(database.url(), Some(database), tempfile::tempdir().unwrap()).await
+    }
+
+    async fn on(url: String, database: Option<FreshDatabase>, dir: tempfile::TempDir) -> Self {
         let catalog = Catalog::open(&url).await.unwrap();
         catalog.migrate().await.unwrap();
-        let store = DiskStore::open(dir.path().join("blobs")).unwrap();
+        let store = DiskStore::open(dir.path().join("blobs"), Sharing::Exclusive).unwrap();
         Self {
             catalog,
             store,
+            url,
+            database,
             _dir: dir,
         }
+    }
+
+    /// The catalog of another server on the same database.
+    pub(crate) async fn another_catalog(&self) -> Catalog {
+        Catalog::open(&self.url).await.unwrap()
+    }
+
+    /// The same after a restart.
+    pub(crate) async fn reopened(self) -> Self {
+        let Self { catalog, url, .. } = self;
+        catalog.close().await;
+        drop(catalog);
+        let catalog = Catalog::open(&url).await.unwrap();
+        Self { catalog, url, ..self }
+    }
+
+    /// The database itself.
+    pub(crate) fn database(&self) -> &Database {
+        self.database.as_deref().expect("a fixture on Postgres")
     }
 
     pub(crate) async fn create(&self, new: NewUpload) -> Upload {
@@ -61,8 +98,16 @@ impl Fixture {
 
     /// The same with all its bytes, so that its tasks can be claimed.
     pub(crate) async fn complete_upload_with_job(&self) -> Upload {
-        let upload = self.upload_with_job().await;
-        let opened = self.catalog.open_writer(&Tenant::single(), upload.id).await.unwrap();
+        self.complete(new_upload()).await
+    }
+
+    pub(crate) async fn complete(&self, new: NewUpload) -> Upload {
+        let upload = self.create(new).await;
+        let opened = self
+            .catalog
+            .open_writer(&Tenant::single(), upload.id, WriterId::ONLY)
+            .await
+            .unwrap();
         let Opened::Writer(upload) = opened else {
             panic!("{opened:?}")
         };
@@ -83,5 +128,15 @@ impl Fixture {
 /// Waits for a hint; others may come before.
 pub(crate) async fn heard(hints: &mut Hints, expected: Hint) {
     let wait = async { while hints.next().await.unwrap() != Heard::Hint(expected) {} };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap();
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn eventually(condition: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
     tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap();
 }

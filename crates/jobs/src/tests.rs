@@ -372,19 +372,15 @@ async fn unknown_jobs_are_not_found() {
 #[tokio::test]
 async fn the_queue_is_measured() {
     let fixture = Fixture::new().await;
+    let measured = async || {
+        let (queue, backlog) = (fixture.catalog.queue().await, fixture.catalog.backlog().await.unwrap());
+        (queue.unwrap().jobs, backlog.jobs_queued, backlog.jobs_running)
+    };
     fixture.upload_with_job().await;
-    assert_eq!(
-        fixture.catalog.queue().await.unwrap().jobs,
-        0,
-        "its bytes are not there yet"
-    );
+    assert_eq!(measured().await, (0, 1, 0), "its bytes are not there yet");
     fixture.complete_upload_with_job().await;
-    assert_eq!(fixture.catalog.queue().await.unwrap().jobs, 1);
-    fixture
-        .catalog
-        .claim(WorkerId::new(), Duration::from_secs(60))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(fixture.catalog.queue().await.unwrap().jobs, 0);
+    assert_eq!(measured().await, (1, 2, 0));
+    let claim = fixture.catalog.claim(WorkerId::new(), Duration::from_secs(60)).await;
+    claim.unwrap().unwrap();
+    assert_eq!(measured().await, (0, 1, 1));
 }

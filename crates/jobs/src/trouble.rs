@@ -47,11 +47,6 @@ impl Trouble {
             }
         }
     }
-
-    /// Whether the last round failed.
-    pub(crate) fn is_present(&self) -> bool {
-        self.failures > 0
-    }
 }
 
 #[cfg(test)]
@@ -67,8 +62,7 @@ mod tests {
         assert_eq!(pauses[0], PAUSE_MIN);
         assert_eq!(pauses[1], PAUSE_MIN * 2);
         assert_eq!(pauses[39], PAUSE_MAX);
-        assert!(trouble.is_present());
         assert_eq!(trouble.pause(Ok::<(), &str>(()), usual), usual);
-        assert!(!trouble.is_present());
+        assert_eq!(trouble.pause(Err("away"), usual), PAUSE_MIN);
     }
 }

@@ -21,7 +21,7 @@ mod sandbox;
 mod testbench;
 mod tools;
 
-pub use encode::{ChunkOutput, encode_audio, encode_chunk, take_poster};
+pub use encode::{ChunkOutput, encode_audio, encode_chunk, encode_chunk_thriftily, take_poster};
 pub use error::Error;
 pub use limits::Limits;
 pub use package::{

@@ -7,10 +7,12 @@ use std::{
 };
 
 use reelway_bus::{Bus, Heard};
-use reelway_domain::{EventSeq, Hint, JobId, Sample};
+use reelway_catalog::Catalog;
+use reelway_domain::{EventSeq, Hint, JobId, Sample, limits};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    lookout::Lookout,
     model::Model,
     samples::Samples,
     signal::{Key, Signals, Subscription},
@@ -19,52 +21,81 @@ use crate::{
 /// How often samples of what is over are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
-/// What all watchers of a server share. It decides nothing: without it, or with every hint lost, watchers find each
-/// change by looking from time to time (invariant 4).
-#[derive(Debug, Default)]
+/// What all watchers of a server share. It hears of changes from the bus, and finds those that it did not hear of by looking
+/// at the catalog from time to time (invariant 4).
+#[derive(Debug)]
 pub struct Hub {
+    scan_every: Duration,
     signals: Arc<Signals>,
     samples: Mutex<Samples>,
     models: Mutex<HashMap<JobId, Weak<Model>>>,
 }
 
 impl Hub {
-    /// A hub that hears nothing yet.
+    /// A hub that hears and sees nothing yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::default()
+        Self::scanning(limits::SCAN_EVERY)
     }
 
-    /// Follows the bus until `shutdown`.
-    pub async fn run(self: Arc<Self>, bus: Bus, shutdown: CancellationToken) {
-        let (mut hints, mut samples) = (bus.hints(), bus.samples());
-        let mut forget = tokio::time::interval(FORGET_EVERY);
+    /// A hub that looks at the catalog this often.
+    pub(crate) fn scanning(scan_every: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            scan_every,
+            signals: Arc::default(),
+            samples: Mutex::default(),
+            models: Mutex::default(),
+        })
+    }
+
+    /// Follows the bus and looks at the catalog until `shutdown`.
+    pub async fn run(self: Arc<Self>, catalog: Catalog, bus: Bus, shutdown: CancellationToken) {
         let follow = async {
-            loop {
-                tokio::select! {
-                    // This task holds a bus, so the bus is never gone.
-                    Some(heard) = hints.next() => self.heard(heard),
-                    Some(sample) = samples.next() => self.sampled(&sample),
-                    _ = forget.tick() => self.samples().forget_old(Instant::now()),
-                }
-            }
+            tokio::join!(
+                self.follow(&bus),
+                Lookout::default().run(&self, &catalog, self.scan_every)
+            )
         };
         shutdown.run_until_cancelled(follow).await;
+    }
+
+    async fn follow(&self, bus: &Bus) {
+        let (mut hints, mut samples) = (bus.hints(), bus.samples());
+        let mut forget = tokio::time::interval(FORGET_EVERY);
+        loop {
+            tokio::select! {
+                // The caller holds a bus, so the bus is never gone.
+                Some(heard) = hints.next() => self.heard(heard),
+                Some(sample) = samples.next() => self.sampled(&sample),
+                _ = forget.tick() => self.samples().forget_old(Instant::now()),
+            }
+        }
+    }
+
+    /// Lets those look who wait for this.
+    pub(crate) fn look(&self, key: Key) {
+        self.signals.look(key);
+    }
+
+    /// Everything that somebody waits for.
+    pub(crate) fn watched(&self) -> Vec<Key> {
+        self.signals.keys()
     }
 
     fn heard(&self, heard: Heard) {
         match heard {
             Heard::Hint(Hint::Events { job }) => {
-                self.signals.look(Key::Job(job));
-                self.signals.look(Key::Everything);
+                self.look(Key::Job(job));
+                self.look(Key::Everything);
             }
-            Heard::Hint(Hint::Upload { upload }) => self.signals.look(Key::Upload(upload)),
-            Heard::Hint(Hint::Tasks) => {}
+            Heard::Hint(Hint::Upload { upload }) => self.look(Key::Upload(upload)),
+            Heard::Hint(Hint::Tasks { .. } | Hint::Writer { .. }) => {}
             Heard::Lost => self.signals.look_everywhere(),
         }
     }
 
-    fn sampled(&self, sample: &Sample) {
+    /// Takes a sample in and lets those tell of it who wait for it.
+    pub(crate) fn sampled(&self, sample: &Sample) {
         self.samples().put(sample, Instant::now());
         self.signals.sampled(match sample {
             Sample::Task { job, .. } => Key::Job(*job),

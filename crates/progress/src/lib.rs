@@ -7,6 +7,7 @@
 
 mod everything;
 mod hub;
+mod lookout;
 mod model;
 mod one;
 mod pace;

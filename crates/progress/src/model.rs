@@ -7,7 +7,7 @@ use std::{
 
 use reelway::v1;
 use reelway_catalog::{Catalog, Error, Task};
-use reelway_domain::{EventSeq, JobId, JobState, RenditionInfo, Tenant, limits};
+use reelway_domain::{EventSeq, JobId, JobState, RenditionInfo, Tenant};
 use reelway_rpc::convert::duration_ms;
 use tokio::sync::Mutex;
 
@@ -115,11 +115,9 @@ impl Known {
         }))
     }
 
-    /// By an event, or by age, because events may have happened that nobody here has heard of.
+    /// By an event: the hub hears of each, or finds it.
     fn is_out_of_date(&self, told: EventSeq) -> bool {
-        let age = self.read_at.elapsed();
-        let is_behind = self.seq < told || age > limits::SCAN_EVERY;
-        is_behind && age > self.read_took * READ_PAUSE_FACTOR
+        self.seq < told && self.read_at.elapsed() > self.read_took * READ_PAUSE_FACTOR
     }
 
     fn stand(&mut self, measure: &Measure) -> Standing {

@@ -65,6 +65,7 @@ impl One {
             },
         };
         subscription.add(Key::Upload(upload));
+        reelway_telemetry::link_current(job.as_ref().and_then(|job| job.trace.as_ref()));
         Ok(Self {
             upload: require_upload(sources, upload).await?,
             job: job.map(|job| follow(&sources.hub, &job, resume)).transpose()?,

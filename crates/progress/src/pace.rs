@@ -9,8 +9,6 @@ use reelway_domain::limits;
 pub struct Pace {
     /// A bookmark is told when nothing else was for so long.
     pub bookmark_every: Duration,
-    /// The catalog is looked at even without a hint, this often.
-    pub scan_every: Duration,
     /// The shortest time between two samples of the same job.
     pub sample_every: Duration,
 }
@@ -20,7 +18,6 @@ impl Default for Pace {
         Self {
             // With time left for the way to the client, who hears at least every `BOOKMARK_EVERY`.
             bookmark_every: limits::BOOKMARK_EVERY.mul_f64(0.8),
-            scan_every: limits::SCAN_EVERY,
             sample_every: Duration::from_secs(1) / limits::SAMPLES_PER_SECOND_MAX,
         }
     }

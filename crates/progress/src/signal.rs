@@ -63,6 +63,11 @@ impl Signals {
         }
     }
 
+    /// What is waited for.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        self.lock().keys().copied().collect()
+    }
+
     /// There is a newer sample.
     pub(crate) fn sampled(&self, key: Key) {
         self.wake(self.lock().get(&key), false);

@@ -8,8 +8,8 @@ use reelway::v1::{
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Claim, Commit, Created, Effect, Fenced, NewJob, NewUpload, Opened, Published, Upload};
 use reelway_domain::{
-    EventSeq, JobEvent, JobId, NewTask, Offset, RenditionInfo, SourceInfo, TaskKind, TaskRef, Tenant, UploadId,
-    WorkerId, limits, preset,
+    EventSeq, JobEvent, JobId, NewTask, Notice, Offset, RenditionInfo, SourceInfo, TaskKind, TaskRef, Tenant, UploadId,
+    WorkerId, WriterId, limits, preset,
 };
 use reelway_rpc::PlaybackUrls;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -40,7 +40,6 @@ pub(crate) fn patient() -> Pace {
     let never = Duration::from_secs(3_600);
     Pace {
         bookmark_every: never,
-        scan_every: never,
         sample_every: Duration::from_millis(1),
     }
 }
@@ -48,6 +47,31 @@ pub(crate) fn patient() -> Pace {
 impl Fixture {
     /// A catalog whose hints go nowhere.
     pub(crate) async fn deaf() -> Self {
+        // A bus of its own, on which nobody tells anything.
+        let fixture = Self::quiet(Hub::scanning(Duration::from_millis(5))).await;
+        fixture.follow(Bus::default());
+        fixture
+    }
+
+    /// The same with a courier and a hub that hears everything, and sees nothing by itself.
+    pub(crate) async fn new() -> Self {
+        let fixture = Self::quiet(Hub::scanning(Duration::from_secs(3600))).await;
+        fixture.follow(fixture.bus.clone());
+        let (catalog, bus, shutdown) = (fixture.catalog.clone(), fixture.bus.clone(), fixture.shutdown.clone());
+        tokio::spawn(async move {
+            let courier = async {
+                loop {
+                    let fresh = catalog.next_fresh().await;
+                    let notices: Vec<Notice> = fresh.iter().map(|fresh| fresh.notice.clone()).collect();
+                    bus.publish(&notices).await.unwrap();
+                }
+            };
+            shutdown.run_until_cancelled(courier).await;
+        });
+        fixture
+    }
+
+    async fn quiet(hub: Arc<Hub>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("catalog.db").display());
         let catalog = Catalog::open(&url).await.unwrap();
@@ -56,36 +80,16 @@ impl Fixture {
         Self {
             catalog,
             bus: Bus::default(),
-            hub: Hub::new(),
+            hub,
             _ends_loops: shutdown.clone().drop_guard(),
             shutdown,
             _dir: dir,
         }
     }
 
-    /// The same with a relay and a hub that hear everything.
-    pub(crate) async fn new() -> Self {
-        let fixture = Self::deaf().await;
-        let (hub, bus) = (Arc::clone(&fixture.hub), fixture.bus.clone());
-        tokio::spawn(hub.run(bus, fixture.shutdown.clone()));
-        let (catalog, bus, shutdown) = (fixture.catalog.clone(), fixture.bus.clone(), fixture.shutdown.clone());
-        tokio::spawn(async move {
-            let relay = async {
-                let filled = catalog.outbox_filled();
-                loop {
-                    let batch = catalog.take_outbox(64).await.unwrap();
-                    if batch.hints.is_empty() {
-                        drop(batch);
-                        filled.notified().await;
-                        continue;
-                    }
-                    batch.hints.iter().for_each(|hint| bus.wake(*hint));
-                    batch.delivered().await.unwrap();
-                }
-            };
-            shutdown.run_until_cancelled(relay).await;
-        });
-        fixture
+    fn follow(&self, bus: Bus) {
+        let hub = Arc::clone(&self.hub);
+        tokio::spawn(hub.run(self.catalog.clone(), bus, self.shutdown.clone()));
     }
 
     pub(crate) fn sources(&self) -> Sources {
@@ -128,12 +132,18 @@ impl Fixture {
             expected_sha256: None,
             expiry: limits::UPLOAD_EXPIRY_DEFAULT,
             job,
+            webhook_url: None,
             request: None,
         };
         let Created::New(upload) = self.catalog.create_upload(&new).await.unwrap() else {
             panic!("an upload without request id was there before")
         };
-        let Opened::Writer(upload) = self.catalog.open_writer(&Tenant::single(), upload.id).await.unwrap() else {
+        let Opened::Writer(upload) = self
+            .catalog
+            .open_writer(&Tenant::single(), upload.id, WriterId::ONLY)
+            .await
+            .unwrap()
+        else {
             panic!("a new upload can't be written")
         };
         upload

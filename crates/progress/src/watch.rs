@@ -66,7 +66,6 @@ pub(crate) struct Watch {
     /// The last look found all that there was.
     is_caught_up: bool,
     sample_at: Instant,
-    scan_at: Instant,
     bookmark_at: Instant,
 }
 
@@ -107,7 +106,6 @@ impl Watch {
             // The first snapshot is due anyway, however far behind this is.
             is_caught_up: false,
             sample_at: now,
-            scan_at: now + pace.scan_every,
             bookmark_at: now + pace.bookmark_every,
         })
     }
@@ -166,12 +164,6 @@ impl Watch {
             look = self.subscription.woken() => {
                 self.look_is_due |= look;
                 self.sample_is_due = true;
-            }
-            () = tokio::time::sleep_until(self.scan_at) => {
-                // Hints may be lost; what they tell of is not.
-                self.look_is_due = true;
-                self.sample_is_due = true;
-                self.scan_at = Instant::now() + self.pace.scan_every;
             }
             () = tokio::time::sleep_until(until) => {}
         }

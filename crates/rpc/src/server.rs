@@ -1,20 +1,26 @@
 //! One gRPC server: its services, with what every server offers besides.
 
 mod descriptors;
+mod health;
 mod metrics;
+mod trace;
 mod transport;
 
 use std::{collections::HashSet, convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+};
 use tonic::{body::Body, server::NamedService, service::RoutesBuilder};
-use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_web::GrpcWebLayer;
 use tower::Service;
 
+use health::Health;
 use metrics::RpcMetricsLayer;
 pub use transport::STREAM_WINDOW_BYTES;
+use transport::Transport;
 
 /// A gRPC server could not be started, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +38,8 @@ pub enum ServeError {
 pub struct GrpcServer {
     listener: TcpListener,
     routes: RoutesBuilder,
-    services: Vec<&'static str>,
-    stream_window: Option<u32>,
+    services: Vec<(&'static str, watch::Receiver<bool>)>,
+    transport: Transport,
 }
 
 impl GrpcServer {
@@ -45,28 +51,47 @@ impl GrpcServer {
             listener,
             routes: RoutesBuilder::default(),
             services: Vec::new(),
-            stream_window: None,
+            transport: Transport::default(),
         }
     }
 
-    /// Adds a service; it appears in health and reflection by its name. Limits on its messages are set on the service
-    /// itself (`max_decoding_message_size`).
+    /// Adds a service that serves for as long as the server does.
     #[must_use]
-    pub fn add_service<S>(mut self, service: S) -> Self
+    pub fn add_service<S>(self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.add_service_while(service, watch::channel(true).1)
+    }
+
+    /// Adds a service; it appears in health and reflection by its name, and health says SERVING while `ready` is true. Its
+    /// calls are answered either way. Limits on its messages are set on the service itself (`max_decoding_message_size`).
+    #[must_use]
+    pub fn add_service_while<S>(mut self, service: S, ready: watch::Receiver<bool>) -> Self
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService,
         S: Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
         self.routes.add_service(service);
-        self.services.push(S::NAME);
+        self.services.push((S::NAME, ready));
         self
     }
 
     /// Lets clients send so many bytes ahead on one stream, within [`STREAM_WINDOW_BYTES`]; `None` for the default.
     #[must_use]
     pub fn stream_window(mut self, bytes: Option<u32>) -> Self {
-        self.stream_window = bytes;
+        self.transport.stream_window = bytes;
+        self
+    }
+
+    /// Asks each client to connect again when its connection is so old, give or take a tenth, so that a server that was
+    /// added gets its share. Calls on the old connection go on to their end.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.transport.connection_age_max = Some(age);
         self
     }
 
@@ -83,17 +108,18 @@ impl GrpcServer {
             listener,
             mut routes,
             services,
-            stream_window,
+            transport,
         } = self;
-        let (health, health_service) = tonic_health::server::health_reporter();
-        set_health(&health, &services, ServingStatus::Serving).await;
+        let names: Vec<&'static str> = services.iter().map(|(name, _)| *name).collect();
+        let (mut health, health_service) = Health::new(services).await;
         routes
             .add_service(health_service)
-            .add_service(descriptors::reflection(&services).build_v1()?)
-            .add_service(descriptors::reflection(&services).build_v1alpha()?);
+            .add_service(descriptors::reflection(&names).build_v1()?)
+            .add_service(descriptors::reflection(&names).build_v1alpha()?);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = pin!(
-            transport::builder(stream_window)
+            transport
+                .builder()
                 .layer(GrpcWebLayer::new())
                 .layer(RpcMetricsLayer::new(descriptors::methods()))
                 .add_routes(routes.routes())
@@ -104,28 +130,22 @@ impl GrpcServer {
         );
         tokio::select! {
             ended = &mut serving => return Ok(ended?),
+            never = health.follow() => match never {},
             () = shutdown => {}
         }
-        set_health(&health, &services, ServingStatus::NotServing).await;
+        health.end().await;
         drop(stop);
         match tokio::time::timeout(grace, serving).await {
             Ok(ended) => Ok(ended?),
             Err(_) => {
                 tracing::warn!(
                     grace_ms = grace.as_millis(),
-                    ?services,
+                    services = ?names,
                     "calls were still open after the grace period"
                 );
                 Ok(())
             }
         }
-    }
-}
-
-/// Sets the state of each service and of the whole server, which has the empty name.
-async fn set_health(health: &HealthReporter, services: &[&str], status: ServingStatus) {
-    for service in services.iter().chain([&""]) {
-        health.set_service_status(service, status).await;
     }
 }
 

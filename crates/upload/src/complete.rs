@@ -1,6 +1,6 @@
 //! The end of an upload: every byte stored, verified, and never changed again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use reelway::v1::CompleteUploadRequest;
 use reelway_catalog::{Commit, Upload};
@@ -76,6 +76,7 @@ impl Writer {
             return Err(size_mismatch(&self.row, size).into());
         }
         self.finish_commit().await?;
+        let gathered = self.gather().await?;
         self.file.finish(size).await?;
         if let Some(expected) = self.row.expected_sha256 {
             let actual = self.digest(size).await?;
@@ -88,7 +89,12 @@ impl Writer {
             Commit::Superseded => Err(Stopped::Fenced),
             Commit::Done(row) => {
                 meter::completed().increment(1);
+                if let Some(at) = row.completed_at {
+                    let took = u64::try_from(at.0 - row.created_at.0).unwrap_or_default();
+                    meter::duration_seconds().record(Duration::from_millis(took));
+                }
                 tracing::info!(upload.id = %id, size_bytes = size.0, "upload complete");
+                self.shared.drop_files(&row, &gathered).await;
                 self.advance(row);
                 Ok(())
             }
@@ -105,7 +111,7 @@ impl Writer {
             biased;
             // Whoever opens the upload next completes it.
             () = self.shared.shutdown.cancelled() => Err(shutting_down().into()),
-            digest = self.shared.store.sha256(self.row.id, size) => Ok(digest?),
+            digest = self.shared.store.sha256(self.row.id, self.row.file_epoch, size) => Ok(digest?),
         }
     }
 

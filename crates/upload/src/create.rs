@@ -6,8 +6,8 @@ use prost::Message as _;
 use reelway::v1::CreateUploadRequest;
 use reelway_catalog::{Created, Error, NewJob, NewUpload, RequestId, Upload};
 use reelway_domain::{
-    DEFAULT_PRESET, Failure, FieldViolation, JobId, NO_PRESET, Offset, Tenant, UploadId, UploadState, limits, preset,
-    preset_names,
+    DEFAULT_PRESET, Failure, FieldViolation, FileEpoch, JobId, NO_PRESET, Offset, Reason, Tenant, UploadId,
+    UploadState, WebhookUrl, limits, preset, preset_names,
 };
 use reelway_rpc::request::{all_valid, parse_request_id, violation};
 use sha2::{Digest as _, Sha256};
@@ -30,7 +30,7 @@ impl Shared {
         self.store.create_upload(new.id).await?;
         let created = self.catalog.create_upload(&new).await;
         if matches!(&created, Ok(Created::Before(_)) | Err(Error::RequestIdReused(_)))
-            && let Err(error) = self.store.remove_upload(new.id).await
+            && let Err(error) = self.store.remove_upload_file(new.id, FileEpoch::FIRST).await
         {
             tracing::warn!(upload.id = %new.id, %error, "a file without an upload is left");
         }
@@ -84,7 +84,15 @@ fn parse(tenant: Tenant, request: CreateUploadRequest, shared: &Shared) -> Resul
         .map_err(|v| violations.push(v))
         .ok()
         .flatten();
+    let webhook_url = parse_webhook_url(request.webhook_url.as_deref())
+        .map_err(|v| violations.push(v))
+        .ok()
+        .flatten();
     all_valid(violations)?;
+    if webhook_url.is_some() && !shared.settings.webhooks {
+        let message = "this server has no secret to sign webhooks with; leave webhook_url out";
+        return Err(Failure::new(Reason::FeatureUnavailable, message));
+    }
     Ok(NewUpload {
         id: UploadId::new(),
         tenant,
@@ -95,6 +103,7 @@ fn parse(tenant: Tenant, request: CreateUploadRequest, shared: &Shared) -> Resul
         expected_sha256,
         expiry: shared.settings.expiry,
         job,
+        webhook_url,
         request: request_id.map(|id| RequestId {
             id: id.to_string(),
             method: "CreateUpload",
@@ -131,6 +140,12 @@ fn parse_preset(name: &str) -> Result<Option<NewJob>, FieldViolation> {
         preset: name.to_owned(),
         ladder,
     }))
+}
+
+/// The receiver of webhooks, if there is one.
+fn parse_webhook_url(url: Option<&str>) -> Result<Option<WebhookUrl>, FieldViolation> {
+    let parsed = url.map(str::parse::<WebhookUrl>).transpose();
+    parsed.map_err(|error| violation("webhook_url", error.to_string()))
 }
 
 /// The same for the same request. A map is encoded in any order, so its entries are taken by themselves, sorted.

@@ -1,7 +1,9 @@
 //! UploadService: create, write, resume, complete, abort.
 //!
 //! An offset is told to a client only after its bytes are on stable storage and the catalog has recorded it
-//! (invariant 1). Each write stream has an epoch of its own, which the store and the catalog check (invariant 3).
+//! (invariant 1). Each write stream has an epoch of its own, which the store and the catalog check (invariant 3). Several
+//! servers may work on one store: a writer in another process than the one before it begins a file of its own (`open`),
+//! the earlier stream is ended within a second (`follow`), and the last writer brings the files together (`gather`).
 //!
 //! A message takes this way: `intake` examines it, `writer` stores it and makes it durable, `answers` tells the client.
 //! `session` puts these together, the same for both write RPCs; `service` adapts them to the RPCs.
@@ -12,6 +14,8 @@ mod caller;
 mod complete;
 mod create;
 mod ended;
+mod follow;
+mod gather;
 mod hash;
 mod intake;
 mod meter;

@@ -9,6 +9,7 @@ const COMMIT_SECONDS: &str = "reelway_upload_chunk_commit_seconds";
 const STREAMS_OPEN: &str = "reelway_uploads_active";
 const RESUMES: &str = "reelway_upload_resumes_total";
 const CONFLICTS: &str = "reelway_upload_offset_conflicts_total";
+const DURATION_SECONDS: &str = "reelway_upload_duration_seconds";
 const CREATED: &str = "reelway_uploads_created_total";
 const COMPLETED: &str = "reelway_uploads_completed_total";
 const FAILED: &str = "reelway_uploads_failed_total";
@@ -20,6 +21,10 @@ pub(crate) fn describe() {
     describe_histogram!(
         COMMIT_SECONDS,
         "Seconds from the begin of a sync until its offset was recorded."
+    );
+    describe_histogram!(
+        DURATION_SECONDS,
+        "Seconds from the creation of an upload until it was complete."
     );
     describe_gauge!(STREAMS_OPEN, "Writers that are open now.");
     describe_counter!(RESUMES, "Writers that went on from an offset above zero.");
@@ -36,6 +41,10 @@ pub(crate) fn bytes() -> Counter {
 
 pub(crate) fn commit_seconds() -> Histogram {
     histogram!(COMMIT_SECONDS)
+}
+
+pub(crate) fn duration_seconds() -> Histogram {
+    histogram!(DURATION_SECONDS)
 }
 
 pub(crate) fn streams_open() -> Gauge {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use reelway_blob::{BlobError, StagedFile};
 use reelway_catalog::{Opened, Upload};
-use reelway_domain::{Failure, Tenant, UploadId, UploadState};
+use reelway_domain::{Failure, Hint, Notice, Tenant, UploadId, UploadState};
+use tracing::Instrument as _;
 
 use crate::{
     ended::{Stopped, not_found, outcome},
@@ -29,11 +30,15 @@ impl Shared {
     /// Why it can't be written: `UPLOAD_NOT_FOUND`, `UPLOAD_ABORTED`, `UPLOAD_EXPIRED`, `UPLOAD_FAILED`,
     /// `WRITER_SUPERSEDED` if yet another writer was faster, or what the catalog or the store say.
     pub(crate) async fn open(self: &Arc<Self>, tenant: &Tenant, id: UploadId) -> Result<Access, Failure> {
-        let row = match self.catalog.open_writer(tenant, id).await? {
+        let writer = self.store.writer_id();
+        let row = match self.catalog.open_writer(tenant, id, writer).await? {
             Opened::Unknown => return Err(not_found(id)),
             Opened::Ended(upload) => return outcome(upload).map(Access::Complete),
             Opened::Writer(row) => row,
         };
+        if row.file_epoch.0 == row.writer_epoch.0 {
+            self.announce(&row);
+        }
         match self.enter(&row).await {
             Ok((file, seat)) => {
                 if row.durable_offset.0 > 0 {
@@ -47,20 +52,37 @@ impl Shared {
 
     async fn enter(&self, row: &Upload) -> Result<(StagedFile, Seat), Stopped> {
         let seat = self.registry.enter(row.id, row.writer_epoch).ok_or(Stopped::Fenced)?;
-        let opened = self.store.open_writer(row.id, row.writer_epoch).await;
+        let opened = self.store.open_writer(row.id, row.writer_epoch, row.file_epoch).await;
         // The store remembers only writers that are there: one that came after us and has gone is known to the catalog
         // alone. An upload that was aborted meanwhile has no file either.
-        let now = self
-            .catalog
-            .upload(&row.tenant, row.id)
-            .await?
-            .ok_or_else(|| not_found(row.id))?;
-        if now.writer_epoch != row.writer_epoch || now.state != UploadState::Receiving {
-            return Err(Stopped::Fenced);
-        }
+        self.still_writes(row).await?;
         if let Err(error @ BlobError::NotFound { .. }) = &opened {
             tracing::error!(upload.id = %row.id, %error, "the bytes of an upload are gone");
         }
         Ok((opened?, seat))
+    }
+
+    /// Checks that the writer that was given this row is still the newest.
+    pub(crate) async fn still_writes(&self, row: &Upload) -> Result<(), Stopped> {
+        let now = self.find(&row.tenant, row.id).await?;
+        if now.writer_epoch == row.writer_epoch && now.state == UploadState::Receiving {
+            Ok(())
+        } else {
+            Err(Stopped::Fenced)
+        }
+    }
+
+    /// Tells the other servers that one of them may have a writer that is to end. They would find out by themselves.
+    fn announce(self: &Arc<Self>, row: &Upload) {
+        let (upload, epoch) = (row.id, row.writer_epoch);
+        tracing::info!(upload.id = %upload, writer_epoch = epoch.0, durable_offset = row.durable_offset.0, "took over");
+        let shared = Arc::clone(self);
+        let announced = async move {
+            let notice = [Notice::from(Hint::Writer { upload, epoch })];
+            if let Err(error) = shared.bus.publish(&notice).await {
+                tracing::debug!(upload.id = %upload, %error, "nobody was told");
+            }
+        };
+        self.calls.spawn(announced.in_current_span());
     }
 }

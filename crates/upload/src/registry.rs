@@ -1,6 +1,6 @@
 //! The write streams of this process, so that a successor can end its predecessor at once, even if that is idle.
 //!
-//! Nothing but promptness depends on this: a stream of another process finds out at its next commit.
+//! Nothing but promptness depends on this: a writer that is not the newest can't commit.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -64,6 +64,25 @@ impl Registry {
         }
     }
 
+    /// Ends the writer of an upload if it came before the one with this epoch.
+    pub(crate) fn end_before(&self, upload: UploadId, epoch: WriterEpoch) {
+        if let Some(writer) = self.writers().get(&upload)
+            && writer.epoch < epoch
+        {
+            writer.fenced.cancel();
+        }
+    }
+
+    /// Whether an upload is being written here.
+    pub(crate) fn writes(&self, upload: UploadId) -> bool {
+        self.writers().contains_key(&upload)
+    }
+
+    /// The uploads that are being written here.
+    pub(crate) fn uploads(&self) -> Vec<UploadId> {
+        self.writers().keys().copied().collect()
+    }
+
     /// A panic elsewhere leaves the map whole: each change is one step.
     fn writers(&self) -> MutexGuard<'_, HashMap<UploadId, Writer>> {
         self.writers.lock().unwrap_or_else(PoisonError::into_inner)
@@ -107,5 +126,21 @@ mod tests {
         assert!(third.fenced.is_cancelled());
         drop(third);
         assert!(registry.writers().is_empty(), "nothing is kept of streams that ended");
+    }
+
+    #[test]
+    fn only_an_earlier_writer_is_ended() {
+        let registry = Registry::default();
+        let upload = UploadId::new();
+        let second = registry.enter(upload, WriterEpoch(2)).unwrap();
+        for epoch in [1, 2] {
+            registry.end_before(upload, WriterEpoch(epoch));
+            assert!(!second.fenced.is_cancelled());
+        }
+        registry.end_before(UploadId::new(), WriterEpoch(3));
+        assert!(!second.fenced.is_cancelled());
+        registry.end_before(upload, WriterEpoch(3));
+        assert!(second.fenced.is_cancelled());
+        assert_eq!(registry.uploads(), [upload]);
     }
 }

@@ -9,6 +9,7 @@ use reelway_catalog::Catalog;
 use reelway_domain::{Failure, Reason, limits};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use crate::{meter, registry::Registry};
 
@@ -22,6 +23,8 @@ pub struct Settings {
     pub expiry: Duration,
     /// How long a write stream may be silent before it is ended; what came is kept.
     pub idle_max: Duration,
+    /// Whether uploads may name a URL for webhooks: only where there is a secret to sign them with.
+    pub webhooks: bool,
 }
 
 /// UploadService over a catalog, a store and a bus. Clones are the same server.
@@ -40,7 +43,7 @@ pub(crate) struct Shared {
     pub(crate) shutdown: CancellationToken,
     pub(crate) registry: Registry,
     pub(crate) reading_ahead: Semaphore,
-    calls: TaskTracker,
+    pub(crate) calls: TaskTracker,
 }
 
 impl Default for Settings {
@@ -48,13 +51,14 @@ impl Default for Settings {
         Self {
             expiry: limits::UPLOAD_EXPIRY_DEFAULT,
             idle_max: limits::STREAM_IDLE_MAX,
+            webhooks: false,
         }
     }
 }
 
 impl UploadServer {
     /// A server whose write streams end when `shutdown` is cancelled: what came is made durable, and clients hear
-    /// `SHUTTING_DOWN`.
+    /// `SHUTTING_DOWN`. Run [`Self::follow`] beside it.
     #[must_use]
     pub fn new(catalog: Catalog, store: DiskStore, bus: Bus, settings: Settings, shutdown: CancellationToken) -> Self {
         meter::describe();
@@ -93,7 +97,7 @@ impl UploadServer {
         T: Send + 'static,
         E: From<Lost> + Send + 'static,
     {
-        let task = self.shared.calls.spawn(call);
+        let task = self.shared.calls.spawn(call.in_current_span());
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "call did not end");
             Err(Lost.into())
@@ -102,7 +106,7 @@ impl UploadServer {
 
     /// Runs the rest of a call whose answers go through a channel.
     pub(crate) fn detach(&self, call: impl Future<Output = ()> + Send + 'static) {
-        self.shared.calls.spawn(call);
+        self.shared.calls.spawn(call.in_current_span());
     }
 }
 

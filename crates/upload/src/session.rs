@@ -128,10 +128,14 @@ where
     let rooms = Arc::new(Semaphore::new(if ahead.is_ok() { PIECES_MAX } else { 1 }));
     let (pieces, arriving) = mpsc::channel(PIECES_MAX);
     let intake = Intake::new(writer.row.id, writer.row.size, writer.row.durable_offset);
-    tokio::join!(
+    let (cut, written) = tokio::join!(
         feed(intake, first, chunks, Outlet { pieces, rooms }, &shared),
         writer.run(arriving, answers)
-    )
+    );
+    if written.is_ok() {
+        writer.let_go().await;
+    }
+    (cut, written)
 }
 
 /// Where pieces go. Each has room until it is written.

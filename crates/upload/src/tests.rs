@@ -6,5 +6,6 @@ mod cut;
 mod full;
 mod harness;
 mod refuse;
+mod sharing;
 mod stream;
 mod takeover;

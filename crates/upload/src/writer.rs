@@ -8,12 +8,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use reelway_blob::{BlobError, StagedFile};
 use reelway_catalog::{Commit, Upload};
-use reelway_domain::{Offset, Sample, limits};
+use reelway_domain::{Offset, Sample, UploadState, WriterId, limits};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     task::{JoinError, JoinSet},
     time::{Instant, MissedTickBehavior, interval_at},
 };
+use tracing::Instrument as _;
 
 use crate::{
     answers::Answers,
@@ -155,7 +156,7 @@ impl Writer {
         self.committing = self.written;
         let (shared, file) = (Arc::clone(&self.shared), self.file.clone());
         let (id, epoch, offset) = (self.row.id, self.row.writer_epoch, self.written);
-        self.commits.spawn(async move {
+        let commit = async move {
             let begin = Instant::now();
             file.sync().await?;
             let commit = shared
@@ -164,7 +165,8 @@ impl Writer {
                 .await?;
             meter::commit_seconds().record(begin.elapsed());
             Ok(commit)
-        });
+        };
+        self.commits.spawn(commit.in_current_span());
     }
 
     fn committed(&mut self, done: Result<Result<Commit, Stopped>, JoinError>) -> Result<(), Stopped> {
@@ -172,7 +174,7 @@ impl Writer {
         self.committing = self.row.durable_offset;
         let lost = |error: JoinError| BlobError::Io {
             operation: "sync",
-            path: self.shared.store.upload_path(self.row.id),
+            path: self.shared.store.upload_path(self.row.id, self.row.file_epoch),
             source: std::io::Error::other(error),
         };
         match done.map_err(lost)?? {
@@ -180,6 +182,26 @@ impl Writer {
             Commit::Superseded => return Err(Stopped::Fenced),
         }
         Ok(())
+    }
+
+    /// Lets writers in other processes go on in this writer's file, if nothing that this process wrote there can still come
+    /// to the disk. Call it only for a writer that ended well.
+    pub(crate) async fn let_go(&self) {
+        let is_settled = self.commits.is_empty() && self.row.durable_offset == self.written;
+        // Who has the store for itself has no successors in other processes.
+        let has_others = self.shared.store.writer_id() != WriterId::ONLY;
+        if !is_settled || !has_others || self.row.state != UploadState::Receiving {
+            return;
+        }
+        let (file, catalog) = (&self.file, &self.shared.catalog);
+        let let_go = async {
+            // An earlier writer of this process may have left bytes behind the durable offset that are not on the disk yet.
+            file.sync().await?;
+            Ok::<_, Stopped>(catalog.let_go(self.row.id, self.row.writer_epoch).await?)
+        };
+        if let Err(error) = let_go.await {
+            tracing::debug!(upload.id = %self.row.id, ?error, "the next writer will begin another file");
+        }
     }
 
     /// Takes over what the catalog has recorded.

@@ -66,6 +66,7 @@ mod tests {
             attempts: i64::MAX,
             missing_frames: 3,
             event_seq: EventSeq(4),
+            trace: None,
             created_at: Timestamp(1_000),
             updated_at: Timestamp(2_000),
             started_at: Some(Timestamp(3_000)),

@@ -36,7 +36,9 @@ pub fn upload(row: &Upload) -> v1::Upload {
 mod tests {
     use std::collections::BTreeMap;
 
-    use reelway_domain::{Failure, JobId, Offset, Reason, Tenant, Timestamp, UploadId, UploadState, WriterEpoch};
+    use reelway_domain::{
+        Failure, FileEpoch, JobId, Offset, Reason, Tenant, Timestamp, UploadId, UploadState, WriterEpoch,
+    };
 
     use super::*;
 
@@ -51,6 +53,10 @@ mod tests {
             size: None,
             durable_offset: Offset(7),
             writer_epoch: WriterEpoch(2),
+            writer: None,
+            file_epoch: FileEpoch::FIRST,
+            webhook_url: None,
+            trace: None,
             expected_sha256: Some([5; 32]),
             job: Some(JobId::new()),
             error: None,

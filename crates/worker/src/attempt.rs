@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reelway_catalog::{Error, Fenced, Task};
+use reelway_catalog::{Effect, Error, Fenced, Success, Task};
 use reelway_domain::{Failure, Reason};
 use reelway_media as media;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{
     Claimed, Worker,
     lease::{Keeper, LeaseEnd},
     scratch::Scratch,
+    trace,
     work::{self, Done, Job},
 };
 
@@ -28,8 +30,13 @@ enum Outcome {
     LeaseEnded(LeaseEnd),
 }
 
-/// Does one task to its end, whatever that is.
+/// Does one task to its end, whatever that is, in the trace of its job.
 pub(crate) async fn run(worker: &Arc<Worker>, claimed: Claimed, stop_now: CancellationToken) {
+    let span = trace::span(&claimed.claim);
+    attempt(worker, claimed, stop_now).instrument(span).await;
+}
+
+async fn attempt(worker: &Arc<Worker>, claimed: Claimed, stop_now: CancellationToken) {
     let Claimed { claim, asked_at } = claimed;
     let task = claim.task.clone();
     tracing::debug!(job.id = %task.job, task.id = %task.id, kind = %task.kind, attempt = task.attempt, "task started");
@@ -52,7 +59,7 @@ async fn do_it(worker: &Worker, job: &Job, keeper: &mut Keeper, stop_now: &Cance
     let cancel = CancellationToken::new();
     let mut work = std::pin::pin!(work::run(job, scratch.path(), &cancel));
     let stopped = tokio::select! {
-        result = &mut work => return outcome(result),
+        result = &mut work => return outcome(&job.claim.task, result),
         end = keeper.ended() => Outcome::LeaseEnded(end),
         () = stop_now.cancelled() => Outcome::HandBack,
     };
@@ -65,12 +72,29 @@ async fn do_it(worker: &Worker, job: &Job, keeper: &mut Keeper, stop_now: &Cance
     }
 }
 
-fn outcome(result: Result<Done, media::Error>) -> Outcome {
+fn outcome(task: &Task, result: Result<Done, media::Error>) -> Outcome {
     match result {
         Ok(done) => Outcome::Done(done),
-        Err(media::Error::Failed { failure, stderr_tail }) => Outcome::Failed(failure, stderr_tail),
+        Err(media::Error::Failed { failure, stderr_tail }) => Outcome::Failed(judged(task, failure), stderr_tail),
         Err(media::Error::Cancelled) => Outcome::HandBack,
     }
+}
+
+/// A task that ran out of memory is tried once more with as little as it can do with. After that the source is to blame.
+fn judged(task: &Task, failure: Failure) -> Failure {
+    if failure.reason == Reason::EncoderOutOfMemory && ran_out_of_memory(task) {
+        let message = "the source needs more memory than this worker gives, even one rendition at a time; \
+                       give workers more with --encoder-memory, or ask for smaller renditions";
+        return Failure::new(Reason::SourceLimitExceeded, message);
+    }
+    failure
+}
+
+/// Whether the attempt before this one ran out of memory.
+pub(crate) fn ran_out_of_memory(task: &Task) -> bool {
+    task.error
+        .as_ref()
+        .is_some_and(|error| error.reason == Reason::EncoderOutOfMemory)
 }
 
 async fn record(worker: &Worker, task: &Task, outcome: Outcome) {
@@ -93,8 +117,9 @@ async fn record(worker: &Worker, task: &Task, outcome: Outcome) {
     if !counts {
         work::discard(worker, task).await;
     }
-    metrics::counter!("reelway_task_attempts_total", "kind" => task.kind.as_str(), "outcome" => label(&outcome, &fenced))
-        .increment(1);
+    let label = label(&outcome, &fenced);
+    trace::ended(label, !counts && !matches!(outcome, Outcome::HandBack));
+    metrics::counter!("reelway_task_attempts_total", "kind" => task.kind.as_str(), "outcome" => label).increment(1);
 }
 
 fn label(outcome: &Outcome, fenced: &Result<Fenced, Error>) -> &'static str {
@@ -127,6 +152,10 @@ async fn persist(worker: &Worker, task: &Task, outcome: &Outcome) -> Result<Fenc
 
 async fn persist_once(worker: &Worker, task: &Task, outcome: &Outcome) -> Result<Fenced, Error> {
     match outcome {
+        Outcome::Done(done) if done.effect == Effect::None => {
+            let (task, result) = (task.clone(), done.result.clone());
+            worker.finisher.succeed(Success { task, result }).await
+        }
         Outcome::Done(done) => worker.catalog.succeed(task, &done.result, &done.effect).await,
         Outcome::Failed(failure, stderr_tail) => worker.catalog.fail_attempt(task, failure, stderr_tail).await,
         Outcome::HandBack => worker.catalog.hand_back(task).await,

@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reelway_blob::DiskStore;
+use reelway_blob::{DiskStore, Sharing};
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Job, NewJob, NewUpload, Opened};
-use reelway_domain::{Hint, JobId, Ladder, Offset, Tenant, UploadId, preset};
+use reelway_domain::{Hint, JobId, Ladder, Notice, Offset, Tenant, UploadId, preset};
 use reelway_media::{Limits, Tools};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ impl Bench {
             .await
             .unwrap();
         catalog.migrate().await.unwrap();
-        let store = DiskStore::open(dir.path().join("store")).unwrap();
+        let store = DiskStore::open(dir.path().join("store"), Sharing::Exclusive).unwrap();
         let tools = Tools::find(Limits::default()).await.unwrap();
         let settings = Settings {
             slots: 2,
@@ -91,13 +91,23 @@ impl Bench {
                 preset: "standard".into(),
                 ladder,
             }),
+            webhook_url: None,
             request: None,
         };
         self.catalog.create_upload(&new).await.unwrap();
-        let Opened::Writer(upload) = self.catalog.open_writer(&tenant, id).await.unwrap() else {
+        let Opened::Writer(upload) = self
+            .catalog
+            .open_writer(&tenant, id, self.store.writer_id())
+            .await
+            .unwrap()
+        else {
             panic!("not open")
         };
-        let file = self.store.open_writer(id, upload.writer_epoch).await.unwrap();
+        let file = self
+            .store
+            .open_writer(id, upload.writer_epoch, upload.file_epoch)
+            .await
+            .unwrap();
         file.write_at(Offset::ZERO, bytes.into()).await.unwrap();
         file.finish(Offset(size)).await.unwrap();
         self.catalog
@@ -109,15 +119,16 @@ impl Bench {
 
     /// Lets the worker work until the job has ended. It hears of nothing.
     pub(crate) async fn run_to_end(&self, job: JobId) -> Job {
-        self.run(job, || {}).await
+        self.run(job, async || {}).await
     }
 
     /// The same with a worker that is woken, as the relay of a node does it: faster.
     pub(crate) async fn run_woken_to_end(&self, job: JobId) -> Job {
-        self.run(job, || self.bus.wake(Hint::Tasks)).await
+        let tasks = [Notice::from(Hint::Tasks { count: 1 })];
+        self.run(job, async || self.bus.publish(&tasks).await.unwrap()).await
     }
 
-    async fn run(&self, job: JobId, meanwhile: impl Fn()) -> Job {
+    async fn run(&self, job: JobId, meanwhile: impl AsyncFn()) -> Job {
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(Arc::clone(&self.worker).run(shutdown.clone()));
         let deadline = Instant::now() + PATIENCE;
@@ -127,7 +138,7 @@ impl Bench {
                 break job;
             }
             assert!(Instant::now() < deadline, "the job did not end: {job:?}");
-            meanwhile();
+            meanwhile().await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         shutdown.cancel();

@@ -93,7 +93,8 @@ impl Job {
     }
 
     fn upload_path(&self) -> PathBuf {
-        self.worker.store.upload_path(self.claim.upload.id)
+        let upload = &self.claim.upload;
+        self.worker.store.upload_path(upload.id, upload.file_epoch)
     }
 
     /// The file that chunks are read from.

@@ -11,7 +11,7 @@ fn key(text: &str) -> OutputKey {
 
 fn output() -> (TempDir, JobOutput) {
     let dir = TempDir::new().unwrap();
-    let store = DiskStore::open(dir.path().join("store")).unwrap();
+    let store = DiskStore::open(dir.path().join("store"), crate::Sharing::Exclusive).unwrap();
     (dir, store.output(JobId::new()))
 }
 

@@ -47,6 +47,28 @@ impl Db {
         Self { catalog, place }
     }
 
+    /// Takes everything out, also the schema.
+    pub(super) async fn empty(&self) {
+        const TABLES: [&str; 13] = [
+            "webhooks",
+            "request_ids",
+            "outbox",
+            "job_events",
+            "task_edges",
+            "tasks",
+            "jobs",
+            "upload_files",
+            "parts",
+            "uploads",
+            "tenants",
+            "settings",
+            "_sqlx_migrations",
+        ];
+        for table in TABLES {
+            self.raw(&format!("DROP TABLE {table}")).await.unwrap();
+        }
+    }
+
     /// Removes the database, after the test has passed.
     pub(super) async fn remove(self) {
         self.catalog.close().await;

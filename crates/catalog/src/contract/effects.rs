@@ -14,7 +14,7 @@ on_both!(
     a_refused_plan_adds_nothing,
 );
 
-async fn a_job_runs_from_probe_to_finish(db: &Db) {
+pub(super) async fn a_job_runs_from_probe_to_finish(db: &Db) {
     let id = db.planned(1).await;
     let job = db.job(id).await;
     assert_eq!(job.source.map(|s| s.frames), Some(300));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reelway_domain::{Change, JobState, Reason, TaskState, UploadState};
+use reelway_domain::{Change, JobState, Reason, TaskState, UploadState, WriterId};
 
 use super::{db::Db, fixture::*, on_both};
 use crate::{Beat, Commit, Error, NewUpload, Opened, Retried, UploadEnd};
@@ -49,7 +49,7 @@ async fn a_failed_upload_fails_its_jobs(db: &Db) {
     assert!(db.try_claim().await.is_none());
 }
 
-async fn an_aborted_upload_cancels_its_jobs(db: &Db) {
+pub(super) async fn an_aborted_upload_cancels_its_jobs(db: &Db) {
     let (upload, job) = db.receiving().await;
     db.raw("UPDATE tasks SET ready_at_offset = 0").await.unwrap();
     let writer = db.opened(&upload).await;
@@ -62,7 +62,10 @@ async fn an_aborted_upload_cancels_its_jobs(db: &Db) {
     assert_eq!(db.catalog.heartbeat(&claim.task, LONG).await.unwrap(), Beat::Cancelled);
     assert_eq!(db.commit_at(&writer, 1).await, Commit::Superseded);
     assert_eq!(
-        db.catalog.open_writer(&tenant(), upload.id).await.unwrap(),
+        db.catalog
+            .open_writer(&tenant(), upload.id, WriterId::ONLY)
+            .await
+            .unwrap(),
         Opened::Ended(aborted.clone())
     );
     let again = db.catalog.abort_upload(&tenant(), upload.id).await.unwrap();

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use reelway_domain::{
-    DEFAULT_PRESET, EventSeq, Failure, JobEvent, JobId, NewTask, Offset, Reason, RenditionInfo, SourceInfo, TaskKind,
-    TaskRef, Tenant, UploadId, WorkerId, preset,
+    DEFAULT_PRESET, EventSeq, Failure, Hint, JobEvent, JobId, NewTask, Offset, Reason, RenditionInfo, SourceInfo,
+    TaskKind, TaskRef, Tenant, UploadId, WorkerId, WriterId, preset,
 };
 
 use super::db::Db;
@@ -41,6 +41,7 @@ pub(super) fn new_upload() -> NewUpload {
         expected_sha256: None,
         expiry: LONG,
         job: None,
+        webhook_url: None,
         request: None,
     }
 }
@@ -144,7 +145,17 @@ impl Db {
 
     /// Opens a writer. The upload's epoch is the writer's.
     pub(super) async fn opened(&self, upload: &Upload) -> Upload {
-        match self.catalog.open_writer(&upload.tenant, upload.id).await.unwrap() {
+        self.opened_by(upload, WriterId::ONLY).await
+    }
+
+    /// As [`Self::opened`], from this process.
+    pub(super) async fn opened_by(&self, upload: &Upload, writer: WriterId) -> Upload {
+        match self
+            .catalog
+            .open_writer(&upload.tenant, upload.id, writer)
+            .await
+            .unwrap()
+        {
             Opened::Writer(upload) => upload,
             other => panic!("{other:?}"),
         }
@@ -188,6 +199,14 @@ impl Db {
     pub(super) async fn task(&self, task: &Task) -> Task {
         let tasks = self.catalog.tasks(&tenant(), task.job).await.unwrap();
         tasks.into_iter().find(|t| t.id == task.id).expect("the task")
+    }
+
+    /// The hints since the last look.
+    pub(super) async fn hints(&self) -> Vec<Hint> {
+        let batch = self.catalog.take_outbox(MANY, Duration::ZERO).await.unwrap();
+        let hints = batch.notices.iter().map(|notice| notice.hint).collect();
+        batch.delivered().await.unwrap();
+        hints
     }
 
     pub(super) async fn events(&self, job: JobId) -> Vec<JobEvent> {

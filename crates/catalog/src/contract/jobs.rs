@@ -88,7 +88,7 @@ async fn jobs_are_listed_by_filter_in_pages(db: &Db) {
     assert_eq!(list(new, None, MANY).await, [third, second]);
 }
 
-async fn cancelling_takes_all_leases(db: &Db) {
+pub(super) async fn cancelling_takes_all_leases(db: &Db) {
     let id = db.planned(3).await;
     let tasks = db.claim_many(2).await;
     let Cancelled::Job(job) = db.catalog.cancel_job(&tenant(), id).await.unwrap() else {
@@ -109,7 +109,7 @@ async fn cancelling_takes_all_leases(db: &Db) {
     assert_eq!(db.events(id).await.len(), events, "nothing happened the second time");
 }
 
-async fn a_retry_keeps_what_succeeded(db: &Db) {
+pub(super) async fn a_retry_keeps_what_succeeded(db: &Db) {
     let id = db.planned(2).await;
     let tasks = db.claim_many(2).await;
     assert!(matches!(

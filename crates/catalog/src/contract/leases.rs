@@ -156,7 +156,7 @@ async fn the_last_attempt_fails_the_job(db: &Db) {
     assert!(db.try_claim().await.is_none());
 }
 
-async fn a_lost_worker_costs_an_attempt(db: &Db) {
+pub(super) async fn a_lost_worker_costs_an_attempt(db: &Db) {
     let (_, job) = db.complete().await;
     for _ in 0..limits::ATTEMPTS_MAX {
         db.skip_backoff().await;

@@ -2,27 +2,34 @@
 
 mod checks;
 mod claims;
+mod copies;
 mod db;
 mod effects;
 mod endings;
 mod events;
 mod fixture;
+mod hints;
 mod jobs;
 mod leases;
 mod model;
+mod outages;
 mod outbox;
 mod races;
 mod requests;
+mod retention;
 mod schema;
+mod settings;
+mod throughput;
 mod uploads;
+mod webhooks;
 mod writers;
 
 /// Makes two tests of each function, one for each database.
 macro_rules! on_both {
-    ($($test:ident),+ $(,)?) => {
+    ($($(#[$attribute:meta])* $test:ident),+ $(,)?) => {
         mod sqlite {
             use crate::contract::db::Db;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
                 let db = Db::sqlite().await;
                 super::$test(&db).await;
@@ -31,7 +38,7 @@ macro_rules! on_both {
         }
         mod postgres {
             use crate::contract::db::Db;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
                 let db = Db::postgres().await;
                 super::$test(&db).await;

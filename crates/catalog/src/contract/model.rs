@@ -1,108 +1,217 @@
-//! Leases against a model: random steps of three workers, a reaper and an owner, each with a known right answer.
+//! Leases against a model: random steps of two workers, a reaper, an owner and a clock, each with a known right answer. What
+//! goes wrong is shrunk to the fewest steps that show it. `PROPTEST_CASES` asks for more cases.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    env,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
-use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
-use reelway_domain::{JobId, JobState, LeaseEpoch, TaskId};
+use proptest::{
+    collection::vec,
+    prelude::{Just, Strategy, any},
+    prop_oneof,
+    sample::Index,
+    test_runner::{Config, TestRunner},
+};
+use reelway_domain::{JobId, JobState, LeaseEpoch, TaskId, WorkerId};
+use tokio::{runtime::Handle, task::block_in_place};
 
 use super::{db::Db, fixture::*, on_both};
-use crate::{Beat, Cancelled, Fenced, Retried, Task};
+use crate::{Beat, Cancelled, Dialect, Effect, Fenced, Retried, Success, Task};
 
 on_both!(both_databases_one_behaviour);
 
-const SEEDS: [u64; 2] = [1, 2];
-const STEPS: usize = 400;
-const CHUNKS: i32 = 3;
-const LIVING_JOBS: usize = 3;
+const CHUNKS: i32 = 2;
+const STEPS_MAX: usize = 90;
+/// Each iteration of shrinking runs a whole case.
+const SHRINK_ITERATIONS_MAX: u32 = 400;
+const LEASE_MINUTES: i64 = 60;
+/// No sum of these is the length of a lease, so the time that the test itself takes doesn't matter.
+const MINUTES: [i64; 2] = [25, 40];
 
-struct Model<'a> {
-    db: &'a Db,
-    random: StdRng,
-    /// Everything that any worker ever claimed: they all try again with what they lost long ago.
-    claims: Vec<Task>,
-    /// The leases that are good.
-    leases: HashMap<TaskId, Task>,
-    /// Those among them that ran out and were not renewed.
-    expired: HashSet<TaskId>,
-    epochs: HashMap<TaskId, LeaseEpoch>,
-    accepted: HashSet<(TaskId, LeaseEpoch)>,
-    jobs: Vec<JobId>,
+/// Which claim a worker means: one that is good, if there is one, or any that it ever had.
+#[derive(Debug, Clone)]
+struct Which {
+    worker: usize,
+    is_good: bool,
+    index: Index,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    Success,
+    Transient,
+    Permanent,
+    HandBack,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Create,
+    Claim {
+        worker: usize,
+        count_max: usize,
+    },
+    Beat(Which),
+    End(Which, Outcome),
+    /// The results of all chunks that a worker ever had, at once.
+    EndAll {
+        worker: usize,
+    },
+    Pass {
+        minutes: i64,
+    },
+    Reap,
+    Cancel(Index),
+    Retry(Index),
+}
+
+fn which() -> impl Strategy<Value = Which> {
+    let is_good = prop_oneof![3 => Just(true), 1 => Just(false)];
+    (0..2_usize, is_good, any::<Index>()).prop_map(|(worker, is_good, index)| Which { worker, is_good, index })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let outcome = prop_oneof![
+        12 => Just(Outcome::Success),
+        3 => Just(Outcome::Transient),
+        1 => Just(Outcome::Permanent),
+        2 => Just(Outcome::HandBack),
+    ];
+    prop_oneof![
+        1 => Just(Step::Create),
+        12 => (0..2_usize, 1..4_usize).prop_map(|(worker, count_max)| Step::Claim { worker, count_max }),
+        4 => which().prop_map(Step::Beat),
+        12 => (which(), outcome).prop_map(|(which, outcome)| Step::End(which, outcome)),
+        2 => (0..2_usize).prop_map(|worker| Step::EndAll { worker }),
+        5 => prop_oneof![Just(MINUTES[0]), Just(MINUTES[1])].prop_map(|minutes| Step::Pass { minutes }),
+        4 => Just(Step::Reap),
+        1 => any::<Index>().prop_map(Step::Cancel),
+        2 => any::<Index>().prop_map(Step::Retry),
+    ]
 }
 
 async fn both_databases_one_behaviour(db: &Db) {
-    for seed in SEEDS {
-        let mut model = Model {
-            db,
-            random: StdRng::seed_from_u64(seed),
-            claims: Vec::new(),
-            leases: HashMap::new(),
-            expired: HashSet::new(),
-            epochs: HashMap::new(),
-            accepted: HashSet::new(),
-            jobs: Vec::new(),
+    let mut config = Config {
+        failure_persistence: None,
+        max_shrink_iters: SHRINK_ITERATIONS_MAX,
+        ..Config::default()
+    };
+    if env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = if db.catalog.dialect() == Dialect::Sqlite {
+            48
+        } else {
+            16
         };
-        for step in 0..STEPS {
-            model.step(&format!("seed {seed}, step {step}")).await;
-        }
-        model.check_rows().await;
-        assert!(model.accepted.len() > STEPS / 10, "seed {seed} gets things done");
-        for job in model.jobs.clone() {
-            db.catalog.cancel_job(&tenant(), job).await.unwrap();
-        }
     }
+    let accepted = AtomicUsize::new(0);
+    let cases = usize::try_from(config.cases).unwrap();
+    let found = block_in_place(|| {
+        TestRunner::new(config).run(&vec(step(), 1..STEPS_MAX), |steps| {
+            accepted.fetch_add(Handle::current().block_on(run(db, steps)), Ordering::Relaxed);
+            Ok(())
+        })
+    });
+    if let Err(found) = found {
+        panic!("{found}");
+    }
+    assert!(accepted.into_inner() > cases, "things get done");
+}
+
+/// Runs a case in an empty catalog. Gives how many results were accepted.
+async fn run(db: &Db, steps: Vec<Step>) -> usize {
+    for table in ["webhooks", "outbox", "jobs", "uploads", "tenants"] {
+        db.raw(&format!("DELETE FROM {table}")).await.unwrap();
+    }
+    let mut model = Model {
+        db,
+        minute: 0,
+        workers: [WorkerId::new(), WorkerId::new()],
+        claims: [Vec::new(), Vec::new()],
+        leases: HashMap::new(),
+        epochs: HashMap::new(),
+        accepted: HashSet::new(),
+        succeeded: HashSet::new(),
+        jobs: vec![db.complete().await.1],
+    };
+    for step in steps {
+        model.step(step).await;
+    }
+    model.check_rows().await;
+    model.accepted.len()
+}
+
+struct Lease {
+    task: Task,
+    until_minute: i64,
+}
+
+struct Model<'a> {
+    db: &'a Db,
+    minute: i64,
+    workers: [WorkerId; 2],
+    /// Everything that each worker ever claimed: they try again with what they lost long ago.
+    claims: [Vec<Task>; 2],
+    /// The leases that were not taken away, whether they ran out or not.
+    leases: HashMap<TaskId, Lease>,
+    epochs: HashMap<TaskId, LeaseEpoch>,
+    accepted: HashSet<(TaskId, LeaseEpoch)>,
+    succeeded: HashSet<TaskId>,
+    jobs: Vec<JobId>,
 }
 
 impl Model<'_> {
-    async fn step(&mut self, place: &str) {
-        if self.living().await < LIVING_JOBS {
-            self.jobs.push(self.db.complete().await.1);
-        }
-        match self.random.random_range(0..100) {
-            0..35 => self.claim(place).await,
-            35..45 => self.beat(place).await,
-            45..75 => self.result(place).await,
-            75..85 => self.expire().await,
-            85..92 => self.reap(place).await,
-            92..94 => self.cancel().await,
-            94..98 => self.retry().await,
-            _ => self.db.skip_backoff().await,
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Create => self.jobs.push(self.db.complete().await.1),
+            Step::Claim { worker, count_max } => self.claim(worker, count_max).await,
+            Step::Beat(which) => self.beat(&which).await,
+            Step::End(which, outcome) => self.end(&which, outcome).await,
+            Step::EndAll { worker } => self.end_all(worker).await,
+            Step::Pass { minutes } => self.pass(minutes).await,
+            Step::Reap => self.reap().await,
+            Step::Cancel(index) => self.cancel(*index.get(&self.jobs)).await,
+            Step::Retry(index) => self.retry(*index.get(&self.jobs)).await,
         }
     }
 
-    async fn living(&self) -> usize {
-        let count = self.db.count("jobs WHERE state IN ('queued', 'running')").await;
-        usize::try_from(count).unwrap()
+    async fn claim(&mut self, worker: usize, count_max: usize) {
+        let ttl = Duration::from_secs(LEASE_MINUTES.unsigned_abs() * 60);
+        let claims = self
+            .db
+            .catalog
+            .claim_batch(self.workers[worker], ttl, count_max)
+            .await
+            .unwrap();
+        assert!(claims.len() <= count_max);
+        for task in claims.into_iter().map(|claim| claim.task) {
+            assert!(!self.leases.contains_key(&task.id), "two workers have {}", task.id);
+            assert!(!self.succeeded.contains(&task.id), "{} is done", task.id);
+            let before = self.epochs.insert(task.id, task.lease_epoch);
+            assert_eq!(task.lease_epoch.0, before.map_or(1, |epoch| epoch.0 + 1));
+            let lease = Lease {
+                task: task.clone(),
+                until_minute: self.minute + LEASE_MINUTES,
+            };
+            self.leases.insert(task.id, lease);
+            self.claims[worker].push(task);
+        }
     }
 
-    async fn claim(&mut self, place: &str) {
-        let Some(claim) = self.db.try_claim().await else { return };
-        let task = claim.task;
-        assert!(
-            !self.leases.contains_key(&task.id),
-            "{place}: two workers have {:?}",
-            task.id
-        );
-        let before = self.epochs.insert(task.id, task.lease_epoch);
-        assert_eq!(task.lease_epoch.0, before.map_or(1, |e| e.0 + 1), "{place}");
-        self.leases.insert(task.id, task.clone());
-        self.claims.push(task);
-    }
-
-    /// Mostly a lease that is good, sometimes one of long ago.
-    fn any_claim(&mut self) -> Option<Task> {
-        let good: Vec<Task> = self.claims.iter().filter(|task| self.holds(task)).cloned().collect();
-        let all = if good.is_empty() || self.random.random_ratio(1, 4) {
-            &self.claims
-        } else {
-            &good
-        };
-        all.choose(&mut self.random).cloned()
+    fn find(&self, which: &Which) -> Option<Task> {
+        let all = &self.claims[which.worker];
+        let good: Vec<&Task> = all.iter().filter(|task| self.holds(task)).collect();
+        if which.is_good && !good.is_empty() {
+            return Some((*which.index.get(&good)).clone());
+        }
+        (!all.is_empty()).then(|| which.index.get(all).clone())
     }
 
     fn holds(&self, task: &Task) -> bool {
-        self.leases
-            .get(&task.id)
-            .is_some_and(|held| held.lease_epoch == task.lease_epoch)
+        let held = self.leases.get(&task.id);
+        held.is_some_and(|lease| lease.task.lease_epoch == task.lease_epoch)
     }
 
     fn expected(&self, task: &Task) -> Fenced {
@@ -113,104 +222,115 @@ impl Model<'_> {
         }
     }
 
-    async fn beat(&mut self, place: &str) {
-        let Some(task) = self.any_claim() else { return };
-        let alive = self.db.catalog.heartbeat(&task, LONG).await.unwrap() == Beat::Alive;
-        assert_eq!(alive, self.holds(&task), "{place}");
-        if alive {
-            self.expired.remove(&task.id);
+    async fn beat(&mut self, which: &Which) {
+        let Some(task) = self.find(which) else { return };
+        let ttl = Duration::from_secs(LEASE_MINUTES.unsigned_abs() * 60);
+        let is_alive = self.db.catalog.heartbeat(&task, ttl).await.unwrap() == Beat::Alive;
+        assert_eq!(is_alive, self.holds(&task));
+        if is_alive && let Some(lease) = self.leases.get_mut(&task.id) {
+            lease.until_minute = self.minute + LEASE_MINUTES;
         }
     }
 
-    async fn result(&mut self, place: &str) {
-        let Some(task) = self.any_claim() else { return };
-        let expected = self.expected(&task);
+    async fn end(&mut self, which: &Which, outcome: Outcome) {
+        let Some(task) = self.find(which) else { return };
         let catalog = &self.db.catalog;
-        let what = self.random.random_range(0..20);
-        let outcome = match what {
-            0..13 => catalog.succeed(&task, "{}", &effect_of(task.kind, CHUNKS)).await,
-            13..16 => catalog.fail_attempt(&task, &transient(), "").await,
-            16 => catalog.fail_attempt(&task, &permanent(), "").await,
-            _ => catalog.hand_back(&task).await,
+        let answer = match outcome {
+            Outcome::Success => catalog.succeed(&task, "{}", &effect_of(task.kind, CHUNKS)).await,
+            Outcome::Transient => catalog.fail_attempt(&task, &transient(), "").await,
+            Outcome::Permanent => catalog.fail_attempt(&task, &permanent(), "").await,
+            Outcome::HandBack => catalog.hand_back(&task).await,
         };
-        assert_eq!(outcome.unwrap(), expected, "{place}: {task:?}");
-        if expected == Fenced::LeaseLost {
+        assert_eq!(answer.unwrap(), self.expected(&task));
+        if !self.holds(&task) {
             return;
         }
+        self.accept(&task);
+        match outcome {
+            Outcome::Success => {
+                self.succeeded.insert(task.id);
+            }
+            Outcome::Permanent => self.end_leases_of(task.job),
+            Outcome::Transient if task.attempt == task.attempt_max => self.end_leases_of(task.job),
+            Outcome::Transient | Outcome::HandBack => {}
+        }
+    }
+
+    async fn end_all(&mut self, worker: usize) {
+        let chunks = self.claims[worker]
+            .iter()
+            .filter(|task| effect_of(task.kind, 0) == Effect::None);
+        let successes: Vec<Success> = chunks
+            .map(|task| Success {
+                task: task.clone(),
+                result: "{}".into(),
+            })
+            .collect();
+        let answers = self.db.catalog.succeed_batch(&successes).await.unwrap();
+        assert_eq!(answers.len(), successes.len());
+        for (success, answer) in successes.iter().zip(answers) {
+            assert_eq!(answer, self.expected(&success.task));
+            if answer == Fenced::Done {
+                self.accept(&success.task);
+                self.succeeded.insert(success.task.id);
+            }
+        }
+    }
+
+    fn accept(&mut self, task: &Task) {
         assert!(
             self.accepted.insert((task.id, task.lease_epoch)),
-            "{place}: two results of one epoch"
+            "two results of one lease"
         );
-        self.end_lease(&task);
-        if what == 16 || ((13..16).contains(&what) && task.attempt == task.attempt_max) {
-            self.end_leases_of(task.job);
-        }
+        self.leases.remove(&task.id);
     }
 
-    async fn expire(&mut self) {
-        let ids: Vec<TaskId> = self.leases.keys().copied().collect();
-        let Some(id) = ids.choose(&mut self.random) else { return };
-        self.db.expire_lease(&self.leases[id]).await;
-        self.expired.insert(*id);
+    /// Time passes for the catalog when everything that it waits for comes nearer.
+    async fn pass(&mut self, minutes: i64) {
+        self.minute += minutes;
+        let ms = minutes * 60_000;
+        let nearer =
+            format!("UPDATE tasks SET run_at_ms = run_at_ms - {ms}, lease_expires_at_ms = lease_expires_at_ms - {ms}");
+        self.db.raw(&nearer).await.unwrap();
     }
 
-    async fn reap(&mut self, place: &str) {
+    async fn reap(&mut self) {
         let reaped = self.db.catalog.reap(MANY).await.unwrap();
-        let expired: Vec<Task> = self.expired.iter().map(|id| self.leases[id].clone()).collect();
-        let last: HashSet<JobId> = expired
-            .iter()
-            .filter(|t| t.attempt == t.attempt_max)
-            .map(|t| t.job)
-            .collect();
+        let ran_out = self.leases.values().filter(|lease| lease.until_minute < self.minute);
+        let ran_out: Vec<Task> = ran_out.map(|lease| lease.task.clone()).collect();
+        let is_last = |task: &&Task| task.attempt == task.attempt_max;
+        let failed: HashSet<JobId> = ran_out.iter().filter(is_last).map(|task| task.job).collect();
         // A job that fails on the way takes the leases of its other tasks before the reaper comes to them.
-        let surely = expired.iter().filter(|t| !last.contains(&t.job)).count() + last.len();
-        assert!(
-            (surely..=expired.len()).contains(&reaped),
-            "{place}: {reaped} of {expired:?}"
-        );
-        expired.iter().for_each(|task| self.end_lease(task));
-        last.into_iter().for_each(|job| self.end_leases_of(job));
+        let surely = ran_out.iter().filter(|task| !failed.contains(&task.job)).count() + failed.len();
+        assert!((surely..=ran_out.len()).contains(&reaped), "{reaped} of {ran_out:?}");
+        for task in &ran_out {
+            self.leases.remove(&task.id);
+        }
+        failed.into_iter().for_each(|job| self.end_leases_of(job));
     }
 
-    async fn cancel(&mut self) {
-        let Some(job) = self.jobs.choose(&mut self.random).copied() else {
-            return;
-        };
+    async fn cancel(&mut self, job: JobId) {
         let cancelled = self.db.catalog.cancel_job(&tenant(), job).await.unwrap();
         assert!(matches!(cancelled, Cancelled::Job(job) if job.state.is_terminal()));
         self.end_leases_of(job);
     }
 
-    async fn retry(&mut self) {
-        let Some(id) = self.jobs.choose(&mut self.random).copied() else {
-            return;
-        };
-        let before = self.db.job(id).await.state;
-        let retried = self.db.catalog.retry_job(&tenant(), id).await.unwrap();
+    async fn retry(&mut self, job: JobId) {
+        let before = self.db.job(job).await.state;
+        let retried = self.db.catalog.retry_job(&tenant(), job).await.unwrap();
         let can = matches!(before, JobState::Failed | JobState::Cancelled);
         assert_eq!(matches!(retried, Retried::Queued(_)), can);
     }
 
-    fn end_lease(&mut self, task: &Task) {
-        self.leases.remove(&task.id);
-        self.expired.remove(&task.id);
-    }
-
     fn end_leases_of(&mut self, job: JobId) {
-        let (leases, expired) = (&mut self.leases, &mut self.expired);
-        leases.retain(|id, task| {
-            let keep = task.job != job;
-            if !keep {
-                expired.remove(id);
-            }
-            keep
-        });
+        self.leases.retain(|_, lease| lease.task.job != job);
     }
 
     /// What must hold for all rows, whatever happened.
     async fn check_rows(&self) {
-        let running = usize::try_from(self.db.count("tasks WHERE state = 'running'").await).unwrap();
-        assert_eq!(running, self.leases.len());
+        let count = async |rows| usize::try_from(self.db.count(rows).await).unwrap();
+        assert_eq!(count("tasks WHERE state = 'running'").await, self.leases.len());
+        assert_eq!(count("tasks WHERE state = 'succeeded'").await, self.succeeded.len());
         let wrong = [
             "tasks t JOIN jobs j ON j.id = t.job_id WHERE t.state = 'running' AND j.state <> 'running'",
             "tasks t JOIN jobs j ON j.id = t.job_id WHERE j.state = 'succeeded' AND t.state <> 'succeeded'",
@@ -218,6 +338,7 @@ impl Model<'_> {
                                          WHERE e.after_id = t.id AND b.state <> 'succeeded')",
             "jobs j WHERE j.event_seq <> (SELECT COUNT(*) FROM job_events e WHERE e.job_id = j.id)
                        OR j.event_seq <> (SELECT MAX(seq) FROM job_events e WHERE e.job_id = j.id)",
+            "tenants t WHERE t.event_seq <> (SELECT COUNT(*) FROM job_events e WHERE e.tenant = t.id)",
         ];
         for rows in wrong {
             assert_eq!(self.db.count(rows).await, 0, "{rows}");

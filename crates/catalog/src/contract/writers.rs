@@ -2,11 +2,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use reelway_domain::{Offset, UploadState, WriterEpoch};
+use reelway_domain::{FileEpoch, Offset, UploadId, UploadState, WriterEpoch, WriterId};
 use tokio::task::JoinSet;
 
 use super::{db::Db, fixture::*, on_both};
-use crate::{Commit, NewUpload, Opened};
+use crate::{Commit, EarlierBytes, NewUpload, Opened};
 
 on_both!(
     offsets_never_go_back,
@@ -15,6 +15,9 @@ on_both!(
     a_commit_puts_expiry_off,
     an_upload_is_complete_at_its_length_only,
     a_complete_upload_is_immutable,
+    one_process_goes_on_in_its_file_and_another_begins_its_own,
+    a_writer_that_ended_leaves_its_file_to_anybody,
+    the_store_keeps_what_is_still_needed,
 );
 
 async fn offsets_never_go_back(db: &Db) {
@@ -67,7 +70,7 @@ async fn concurrent_writers_get_epochs_of_their_own(db: &Db) {
     for _ in 0..16 {
         let (catalog, id) = (db.catalog.clone(), upload.id);
         writers.spawn(async move {
-            let Opened::Writer(writer) = catalog.open_writer(&tenant(), id).await.unwrap() else {
+            let Opened::Writer(writer) = catalog.open_writer(&tenant(), id, WriterId::new()).await.unwrap() else {
                 panic!("it still receives");
             };
             catalog
@@ -129,7 +132,10 @@ async fn a_complete_upload_is_immutable(db: &Db) {
         .unwrap();
     assert_eq!(again, Commit::Superseded);
     assert_eq!(
-        db.catalog.open_writer(&tenant(), upload.id).await.unwrap(),
+        db.catalog
+            .open_writer(&tenant(), upload.id, WriterId::new())
+            .await
+            .unwrap(),
         Opened::Ended(upload.clone())
     );
     let failed = db
@@ -141,4 +147,84 @@ async fn a_complete_upload_is_immutable(db: &Db) {
     let aborted = db.catalog.abort_upload(&tenant(), upload.id).await.unwrap();
     assert_eq!(aborted, crate::UploadEnd::Before(upload.clone()));
     assert_eq!(db.upload(upload.id).await, upload);
+}
+
+async fn one_process_goes_on_in_its_file_and_another_begins_its_own(db: &Db) {
+    let (a, b) = (WriterId::new(), WriterId::new());
+    let (upload, _) = db.receiving().await;
+    // Whose turn it is, how far it comes, and which file it writes.
+    let turns = [
+        (a, 100, 0),
+        (a, 200, 0),
+        (b, 200, 3),
+        (a, 300, 4),
+        (a, 400, 4),
+        (b, SIZE_BYTES, 6),
+    ];
+    let mut writer = upload;
+    for (process, to, file) in turns {
+        writer = db.opened_by(&writer, process).await;
+        assert_eq!((writer.writer, writer.file_epoch), (Some(process), FileEpoch(file)));
+        writer = committed(db.commit_at(&writer, to).await);
+    }
+    let earlier = [(0, 0, 200), (3, 200, 200), (4, 200, 400)].map(|(file, from, to)| EarlierBytes {
+        file: FileEpoch(file),
+        from: Offset(from),
+        to: Offset(to),
+    });
+    assert_eq!(db.catalog.earlier_bytes(&writer).await.unwrap(), Some(earlier.to_vec()));
+    let done = db.catalog.complete_upload(writer.id, writer.writer_epoch, SIZE_BYTES);
+    let done = committed(done.await.unwrap());
+    assert_eq!(done.file_epoch, FileEpoch(6));
+    assert_eq!(db.catalog.earlier_bytes(&writer).await.unwrap(), None, "it has ended");
+    assert_eq!(db.count("upload_files").await, 0);
+    let (other, _) = db.receiving().await;
+    let first = db.opened_by(&other, a).await;
+    assert_eq!(db.catalog.earlier_bytes(&first).await.unwrap(), Some(vec![]));
+}
+
+async fn a_writer_that_ended_leaves_its_file_to_anybody(db: &Db) {
+    let (a, b) = (WriterId::new(), WriterId::new());
+    let (upload, _) = db.receiving().await;
+    let old = db.opened_by(&upload, a).await;
+    let first = db.opened_by(&old, a).await;
+    db.catalog.let_go(upload.id, old.writer_epoch).await.unwrap();
+    assert_eq!(
+        db.upload(upload.id).await.writer,
+        Some(a),
+        "a superseded writer has nothing to let go"
+    );
+    db.catalog.let_go(upload.id, first.writer_epoch).await.unwrap();
+    assert_eq!(db.upload(upload.id).await.writer, None);
+    let second = db.opened_by(&upload, b).await;
+    assert_eq!(
+        (second.writer_epoch, second.file_epoch),
+        (WriterEpoch(3), FileEpoch::FIRST)
+    );
+    let third = db.opened_by(&upload, a).await;
+    assert_eq!(third.file_epoch, FileEpoch(4));
+}
+
+async fn the_store_keeps_what_is_still_needed(db: &Db) {
+    let keeps = async |upload: UploadId| {
+        let mut kept = Vec::new();
+        for file in [0, 2, 9] {
+            kept.push(db.catalog.keeps_upload_file(upload, FileEpoch(file)).await.unwrap());
+        }
+        kept
+    };
+    let (upload, _) = db.receiving().await;
+    db.opened_by(&upload, WriterId::new()).await;
+    let writer = db.opened_by(&upload, WriterId::new()).await;
+    assert_eq!(keeps(upload.id).await, [true; 3], "it may still be written");
+    let done = db.catalog.complete_upload(upload.id, writer.writer_epoch, SIZE_BYTES);
+    committed(done.await.unwrap());
+    assert_eq!(keeps(upload.id).await, [false, true, false]);
+
+    let (aborted, _) = db.receiving().await;
+    db.catalog.abort_upload(&tenant(), aborted.id).await.unwrap();
+    assert_eq!(keeps(aborted.id).await, [true; 3], "the expirer frees it");
+    db.catalog.upload_freed(aborted.id).await.unwrap();
+    assert_eq!(keeps(aborted.id).await, [false; 3], "a late writer's");
+    assert_eq!(keeps(UploadId::new()).await, [false; 3]);
 }

@@ -8,7 +8,7 @@ use crate::error::CliError;
 /// Where the servers are, and how to print what they say.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClientArgs {
-    /// The gRPC address of all services.
+    /// The gRPC address of all services; several servers of one deployment with commas between them.
     #[arg(
         long,
         value_name = "URL",

@@ -1,20 +1,22 @@
 //! The command line.
 
 mod client;
+mod database;
 mod resources;
 mod upload;
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::{
     client::ClientArgs,
+    database::{CopyArgs, DbCommand, MigrateArgs},
     resources::{JobArgs, JobsCommand, UploadsCommand},
     upload::UploadArgs,
 };
-use crate::{config, ids::WatchId, serve_args::ServeArgs};
+use crate::{ids::WatchId, serve_args::ServeArgs};
 
 /// Takes in video of any size and turns it into streaming video.
 #[derive(Debug, Parser)]
@@ -45,6 +47,13 @@ pub(crate) enum Command {
     },
     /// Bring the database to this release's schema.
     Migrate(MigrateArgs),
+    /// Move the catalog to another database.
+    Db {
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+    /// Ask a node on this machine whether it is ready: exit code 0 if it is, 1 if not. For health checks of containers.
+    Health(HealthArgs),
     /// Look for what would keep a node from working here.
     Doctor(Box<DoctorArgs>),
     /// Print a script that completes this command's arguments in a shell.
@@ -63,7 +72,7 @@ impl Command {
             Self::Jobs { command } => command.client().json,
             Self::Uploads { command } => command.client().json,
             Self::Doctor(args) => args.json,
-            Self::Serve(_) | Self::Migrate(_) | Self::Completions { .. } => false,
+            Self::Serve(_) | Self::Migrate(_) | Self::Db { .. } | Self::Health(_) | Self::Completions { .. } => false,
         }
     }
 }
@@ -78,15 +87,15 @@ pub(crate) struct WatchArgs {
     pub(crate) client: ClientArgs,
 }
 
-/// What `reelway migrate` takes.
+/// What `reelway health` takes.
 #[derive(Debug, Args)]
-pub(crate) struct MigrateArgs {
-    /// The database [default: SQLite below the data directory]
-    #[arg(long, value_name = "URL", env = "REELWAY_DATABASE", hide_env_values = true)]
-    pub(crate) database: Option<String>,
-    /// The data directory of the node.
-    #[arg(long, value_name = "DIR", env = "REELWAY_DATA", default_value = config::DATA_DIR)]
-    pub(crate) data: PathBuf,
+pub(crate) struct HealthArgs {
+    /// The node's admin address; a wildcard stands for this machine.
+    #[arg(long, value_name = "ADDR", env = "REELWAY_ADMIN", default_value = "127.0.0.1:9090")]
+    pub(crate) admin: SocketAddr,
+    /// Ask only whether the process lives.
+    #[arg(long)]
+    pub(crate) live: bool,
 }
 
 /// What `reelway doctor` takes: what the node would be started with.

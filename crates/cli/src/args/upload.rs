@@ -24,6 +24,9 @@ pub(crate) struct UploadArgs {
     /// The media type [default: by the file name's extension]
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
+    /// Tell this URL when the file is stored and how its job ended, beside those that the servers are configured with.
+    #[arg(long, value_name = "URL")]
+    pub(crate) webhook_url: Option<String>,
     /// Read the file once more before, and have its SHA-256 verified by the server.
     #[arg(long)]
     pub(crate) sha256: bool,

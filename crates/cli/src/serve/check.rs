@@ -1,64 +1,168 @@
-//! Settings that can't work are refused at the start, with the reason and what to do.
+//! Settings that can't work, or can't work together, are refused at the start: with the reason and what to do.
 
-use std::path::{Path, PathBuf};
+use std::{net::SocketAddr, time::Duration};
 
+use reelway_blob::Sharing;
 use reelway_rpc::STREAM_WINDOW_BYTES;
 
+use super::{ports::grpc_ports, store_url::StoreUrl, webhooks};
 use crate::{config::ServeConfig, error::CliError, serve_args::Role};
+
+/// Whoever asks clients to connect again more often has nothing else to do.
+const CONNECTION_AGE_MIN: Duration = Duration::from_secs(1);
+/// Nobody needs longer to hear that a server is not ready any more, and a process that takes calls for longer after the
+/// wish to stop is killed by whoever waits for it.
+const LAME_DUCK_MAX: Duration = Duration::from_secs(300);
+
+/// What looks at a configuration.
+type Rule = fn(&ServeConfig) -> Result<(), CliError>;
+
+/// All rules, in the order in which problems are told.
+const RULES: [Rule; 11] = [
+    known_database,
+    several_servers_need_postgres,
+    several_servers_need_redis,
+    one_process_needs_no_redis,
+    plain_redis_prefix,
+    several_servers_share_the_store,
+    understood_addresses,
+    private_addresses,
+    sensible_limits,
+    signed_webhooks,
+    understood_traces,
+];
 
 /// Refuses a configuration that can't work.
 ///
 /// # Errors
 /// A usage error that names the setting.
 pub(crate) fn check(config: &ServeConfig) -> Result<(), CliError> {
-    if config.roles.len() < Role::ALL.len() {
-        let message = "--role: this release runs all roles in one process; leave the option out";
-        return Err(CliError::usage(message));
+    RULES.iter().try_for_each(|rule| rule(config))
+}
+
+fn known_database(config: &ServeConfig) -> Result<(), CliError> {
+    let known = ["sqlite://", "postgres://", "postgresql://"];
+    match &config.database {
+        Some(url) if !known.iter().any(|scheme| url.starts_with(scheme)) => {
+            // The URL itself may hold a password.
+            let message = "--database: it must begin with sqlite:// or postgres://";
+            Err(CliError::usage(message))
+        }
+        _ => Ok(()),
     }
-    if config.redis.is_some() {
-        return Err(CliError::usage(
-            "--redis: this release runs in one process, whose bus is within it; leave the option out",
-        ));
+}
+
+fn is_sqlite(config: &ServeConfig) -> bool {
+    config.database.as_ref().is_none_or(|url| url.starts_with("sqlite://"))
+}
+
+fn several_servers_need_postgres(config: &ServeConfig) -> Result<(), CliError> {
+    if config.is_whole() || !is_sqlite(config) {
+        return Ok(());
     }
-    store_dir(config)?;
-    stream_window(config)?;
-    for (option, address) in [
-        ("--http", config.http),
-        ("--grpc", config.grpc),
-        ("--admin", config.admin),
-    ] {
-        if !address.ip().is_loopback() && !config.insecure {
-            let message =
-                format!("{option} {address} can be reached from other machines, and nobody has to authenticate");
-            return Err(
-                CliError::usage(message).hint("listen on 127.0.0.1, or say --insecure if the network is yours alone")
-            );
+    let message = "--role: some roles in this process mean others elsewhere, and SQLite belongs to one process";
+    Err(CliError::usage(message).hint("give all of them the same --database postgres://USER@HOST/DATABASE"))
+}
+
+fn several_servers_need_redis(config: &ServeConfig) -> Result<(), CliError> {
+    if config.is_whole() || config.redis.is_some() {
+        return Ok(());
+    }
+    let message =
+        "--role: some roles in this process mean others elsewhere, and without Redis they don't hear of each other";
+    Err(CliError::usage(message).hint("give all of them the same --redis redis://HOST"))
+}
+
+fn one_process_needs_no_redis(config: &ServeConfig) -> Result<(), CliError> {
+    if config.redis.is_none() || !is_sqlite(config) {
+        return Ok(());
+    }
+    let message = "--redis: SQLite belongs to one process, whose bus is within it";
+    Err(CliError::usage(message).hint("leave the option out, or use --database postgres://USER@HOST/DATABASE"))
+}
+
+fn plain_redis_prefix(config: &ServeConfig) -> Result<(), CliError> {
+    let prefix = &config.redis_prefix;
+    if !prefix.is_empty() && prefix.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:".contains(c)) {
+        return Ok(());
+    }
+    let message = "--redis-prefix: it must be of letters, digits, and _ - . or :";
+    Err(CliError::usage(message))
+}
+
+fn several_servers_share_the_store(config: &ServeConfig) -> Result<(), CliError> {
+    let store = StoreUrl::of(config)?;
+    let is_needed = config.roles.iter().any(|role| role.uses_store());
+    if config.is_whole() || !is_needed || store.sharing == Sharing::Shared {
+        return Ok(());
+    }
+    let message = "--store: some roles in this process mean others elsewhere, and this store belongs to one process";
+    Err(CliError::usage(message).hint("put it where all of them see it, and say so: --store 'file:///DIR?shared=true'"))
+}
+
+/// The addresses that this process listens on, with the options that decide them.
+fn addresses(config: &ServeConfig) -> Result<Vec<(&'static str, SocketAddr)>, CliError> {
+    let grpc = grpc_ports(config)?.into_iter().map(|port| (port.option, port.address));
+    let http = config.roles.contains(&Role::Edge).then_some(("--http", config.http));
+    Ok(grpc.chain(http).chain([("--admin", config.admin)]).collect())
+}
+
+fn understood_addresses(config: &ServeConfig) -> Result<(), CliError> {
+    let addresses = addresses(config)?;
+    for (at, (option, address)) in addresses.iter().enumerate() {
+        let is_same = |(_, other): &&(&str, SocketAddr)| other == address && address.port() != 0;
+        if let Some((other, _)) = addresses[..at].iter().find(is_same) {
+            return Err(CliError::usage(format!(
+                "{option} {address}: it is the address of {other} too"
+            )));
         }
     }
     Ok(())
 }
 
-/// The directory of the store.
-///
-/// # Errors
-/// A usage error if the store is not a directory.
-pub(crate) fn store_dir(config: &ServeConfig) -> Result<PathBuf, CliError> {
-    let Some(url) = &config.store else {
-        return Ok(config.data.join("store"));
-    };
-    match url.strip_prefix("file://") {
-        Some(dir) if Path::new(dir).is_absolute() && !dir.contains('?') => Ok(PathBuf::from(dir)),
-        _ => Err(CliError::usage(format!(
-            "--store {url}: this release keeps bytes on the local disk; use file:///DIR"
-        ))),
+fn private_addresses(config: &ServeConfig) -> Result<(), CliError> {
+    let addresses = addresses(config)?;
+    let open = addresses.iter().find(|(_, address)| !address.ip().is_loopback());
+    match open {
+        Some((option, address)) if !config.insecure => {
+            let message =
+                format!("{option} {address} can be reached from other machines, and nobody has to authenticate");
+            Err(CliError::usage(message).hint("listen on 127.0.0.1, or say --insecure if the network is yours alone"))
+        }
+        _ => Ok(()),
     }
+}
+
+fn sensible_limits(config: &ServeConfig) -> Result<(), CliError> {
+    stream_window(config)?;
+    if config.max_connection_age < CONNECTION_AGE_MIN {
+        return Err(CliError::usage("--max-connection-age: it must be 1s or more"));
+    }
+    if config.lame_duck > LAME_DUCK_MAX {
+        return Err(CliError::usage("--lame-duck: it must be 5m or less"));
+    }
+    Ok(())
+}
+
+fn signed_webhooks(config: &ServeConfig) -> Result<(), CliError> {
+    webhooks::settings(config).map(drop)
+}
+
+fn understood_traces(config: &ServeConfig) -> Result<(), CliError> {
+    if !(0.0..=1.0).contains(&config.trace_ratio) {
+        return Err(CliError::usage(format!(
+            "--trace-ratio {}: it must be 0 to 1",
+            config.trace_ratio
+        )));
+    }
+    Ok(())
 }
 
 /// How far a client may send ahead on one stream, if that is configured.
 ///
 /// # Errors
 /// A usage error if it is out of range.
-pub(crate) fn stream_window(config: &ServeConfig) -> Result<Option<u32>, CliError> {
+pub(super) fn stream_window(config: &ServeConfig) -> Result<Option<u32>, CliError> {
     let Some(bytes) = config.stream_window else {
         return Ok(None);
     };
@@ -69,44 +173,5 @@ pub(crate) fn stream_window(config: &ServeConfig) -> Result<Option<u32>, CliErro
     window.ok_or_else(refused).map(Some)
 }
 
-/// The URL of the catalog.
-pub(crate) fn database_url(database: Option<&str>, data: &Path) -> String {
-    database.map_or_else(
-        || format!("sqlite://{}", data.join("catalog.sqlite").display()),
-        str::to_owned,
-    )
-}
-
 #[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-
-    use super::*;
-    use crate::args::{Cli, Command};
-
-    fn config(options: &[&str]) -> ServeConfig {
-        let cli = Cli::try_parse_from(["reelway", "serve"].iter().chain(options)).expect("options");
-        let Command::Serve(args) = cli.command else {
-            panic!("another command")
-        };
-        ServeConfig::resolve(*args).expect("no file")
-    }
-
-    #[test]
-    fn what_can_not_work_is_refused_by_name() {
-        let cases: [(&[&str], &str); 6] = [
-            (&["--stream-window", "17M"], "--stream-window"),
-            (&["--role", "edge"], "--role"),
-            (&["--redis", "redis://127.0.0.1"], "--redis"),
-            (&["--store", "s3://bucket/prefix"], "--store"),
-            (&["--store", "file://relative"], "--store"),
-            (&["--grpc", "0.0.0.0:50051"], "--grpc"),
-        ];
-        for (options, named) in cases {
-            let error = check(&config(options)).expect_err(named);
-            assert!(error.message.starts_with(named), "{error}");
-        }
-        assert!(check(&config(&[])).is_ok());
-        assert!(check(&config(&["--grpc", "0.0.0.0:50051", "--insecure"])).is_ok());
-    }
-}
+mod tests;

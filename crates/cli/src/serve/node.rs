@@ -1,262 +1,194 @@
-//! A node: the parts, put together once. No role asks which parts it was given.
+//! A process, put together once from its configuration. No role asks which others run beside it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::net::SocketAddr;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use reelway_blob::DiskStore;
 use reelway_bus::Bus;
-use reelway_catalog::Catalog;
-use reelway_domain::Failure;
-use reelway_edge::{Readiness, admin_router, play_router};
-use reelway_jobs::{Jobs, expirer, gauges, reaper, relay, sweeper};
-use reelway_media::{Limits, Tools};
-use reelway_progress::{Hub, Progress};
+use reelway_edge::admin_router;
 use reelway_rpc::{GrpcServer, PlaybackUrls};
-use reelway_upload::UploadServer;
-use reelway_worker::Worker;
-use tokio::{net::TcpListener, task::JoinSet};
-use tokio_util::sync::CancellationToken;
 
-use super::check::{database_url, store_dir, stream_window};
-use crate::{config::ServeConfig, error::CliError};
+use super::{
+    check::stream_window,
+    parts::Parts,
+    ports::{GrpcPort, Reserved, grpc_ports},
+    roles,
+    running::Running,
+    start,
+    stop::Stop,
+    vitals::Vitals,
+};
+use crate::{config::ServeConfig, error::CliError, serve_args::Role};
 
-/// How long answers that are under way may take after the wish to stop.
-const GRACE: Duration = Duration::from_secs(10);
-/// How long running tasks may go on after the wish to stop, before they are handed back.
-const DRAIN: Duration = Duration::from_secs(5);
-
-/// All parts of a node, ready to run.
+/// A process whose addresses are taken.
 pub(super) struct Node {
     config: ServeConfig,
-    catalog: Catalog,
-    store: DiskStore,
+    addresses: Addresses,
+    running: Running,
     bus: Bus,
-    tools: Tools,
-    metrics: PrometheusHandle,
-    listeners: Listeners,
-    shutdown: CancellationToken,
+    vitals: Vitals,
+    stop: Stop,
 }
 
-struct Listeners {
-    http: TcpListener,
-    grpc: TcpListener,
-    admin: TcpListener,
+struct Addresses {
+    grpc: Vec<(GrpcPort, Reserved)>,
+    http: Option<Reserved>,
+    admin: SocketAddr,
 }
 
 impl Node {
-    /// Takes the ports, then opens what the node stands on.
-    pub(super) async fn build(
-        config: ServeConfig,
-        metrics: PrometheusHandle,
-        shutdown: CancellationToken,
-    ) -> Result<Self, CliError> {
-        let listeners = Listeners {
-            http: bind("--http", config.http).await?,
-            grpc: bind("--grpc", config.grpc).await?,
-            admin: bind("--admin", config.admin).await?,
+    /// Takes the addresses, and answers probes.
+    pub(super) fn open(config: ServeConfig, metrics: PrometheusHandle, stop: Stop) -> Result<Self, CliError> {
+        let bus = start::bus(&config)?;
+        let grpc = grpc_ports(&config)?.into_iter().map(|port| {
+            let reserved = Reserved::take(port.option, port.address)?;
+            Ok((port, reserved))
+        });
+        let grpc = grpc.collect::<Result<Vec<_>, CliError>>()?;
+        let is_edge = config.roles.contains(&Role::Edge);
+        let http = is_edge.then(|| Reserved::take("--http", config.http)).transpose()?;
+        let admin = Reserved::take("--admin", config.admin)?;
+        let vitals = Vitals::new();
+        let mut running = Running::new(stop.clone());
+        let addresses = Addresses {
+            grpc,
+            http,
+            admin: admin.address,
         };
-        let catalog = open_catalog(&database_url(config.database.as_deref(), &config.data)).await?;
-        catalog.expire_orphaned_leases().await.map_err(catalog_failure)?;
-        let dir = store_dir(&config)?;
-        let opened = tokio::task::spawn_blocking(move || DiskStore::open(dir)).await;
-        let store = opened
-            .map_err(|error| CliError::failed("STORE_UNAVAILABLE", error))?
-            .map_err(|error| CliError::failed("STORE_UNAVAILABLE", error))?;
-        let tools = Tools::find(Limits::default())
-            .await
-            .map_err(|error| tools_failure(&error))?;
-        tracing::info!(ffmpeg = tools.version(), sandbox = %tools.confinement(), "media tools found");
+        // To the last: a probe must be able to see the process drain.
+        let router = admin_router(vitals.readiness(), metrics);
+        let serving = reelway_edge::serve(admin.listen()?, router, stop.last.clone(), config.grace);
+        running.outlast("admin", serving);
+        tracing::info!(admin = %addresses.admin, "probes are answered");
         Ok(Self {
             config,
-            catalog,
-            store,
-            bus: Bus::default(),
-            tools,
-            metrics,
-            listeners,
-            shutdown,
+            addresses,
+            running,
+            bus,
+            vitals,
+            stop,
         })
     }
 
-    /// Runs all roles until the token is cancelled, then waits for them.
+    /// Runs the roles until it is time to stop, then waits for them.
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let http = local(&self.listeners.http)?;
-        let urls = PlaybackUrls::new(
-            &self
-                .config
-                .public_url
-                .clone()
-                .unwrap_or_else(|| format!("http://{http}")),
-        );
-        let (grpc, admin) = (local(&self.listeners.grpc)?, local(&self.listeners.admin)?);
-        let mut roles = Roles {
-            running: JoinSet::new(),
-            shutdown: self.shutdown.clone(),
+        let Self {
+            config,
+            addresses,
+            mut running,
+            bus,
+            vitals,
+            stop,
+        } = self;
+        let draining = stop.draining.clone();
+        let catalog = tokio::select! {
+            opened = start::catalog(&config, &vitals) => opened?,
+            () = draining.cancelled() => return running.wait().await,
         };
-        self.spawn_loops(&mut roles);
-        let catalog = self.catalog.clone();
-        self.spawn_servers(&mut roles, urls)?;
-        tracing::info!(%grpc, %http, %admin, "node is ready");
-        let result = roles.wait().await;
-        catalog.close().await;
+        let urls = playback_urls(&config, addresses.http.as_ref());
+        let parts = Parts::new(config, catalog, bus, urls, vitals, stop);
+        tokio::select! {
+            started = start_roles(&parts, &mut running, addresses) => started?,
+            // What has started hears of it too.
+            () = draining.cancelled() => {}
+        }
+        let result = running.wait().await;
+        parts.catalog.close().await;
         tracing::info!("node stopped");
         result
     }
-
-    fn spawn_loops(&self, roles: &mut Roles) {
-        let (catalog, stop) = (&self.catalog, &self.shutdown);
-        roles.endless("relay", relay::run(catalog.clone(), self.bus.clone(), stop.clone()));
-        roles.endless("reaper", reaper::run(catalog.clone(), stop.clone()));
-        roles.endless(
-            "expirer",
-            expirer::run(catalog.clone(), self.store.clone(), stop.clone()),
-        );
-        roles.endless(
-            "sweeper",
-            sweeper::run(catalog.clone(), self.store.clone(), stop.clone()),
-        );
-        roles.endless("gauges", gauges::run(catalog.clone(), stop.clone()));
-        let settings = reelway_worker::Settings {
-            slots: self.config.worker_slots.get(),
-            scratch: self.config.data.join("scratch"),
-            drain: DRAIN,
-        };
-        let worker = Worker::new(
-            catalog.clone(),
-            self.store.clone(),
-            self.bus.clone(),
-            self.tools.clone(),
-            settings,
-        );
-        roles.spawn("worker", worker.run(stop.clone()));
-    }
-
-    fn spawn_servers(self, roles: &mut Roles, urls: PlaybackUrls) -> Result<(), CliError> {
-        let Self {
-            config,
-            catalog,
-            store,
-            bus,
-            metrics,
-            listeners,
-            shutdown,
-            ..
-        } = self;
-        let hub = Hub::new();
-        roles.endless("hub", Arc::clone(&hub).run(bus.clone(), shutdown.clone()));
-        let settings = reelway_upload::Settings {
-            expiry: config.upload_expiry,
-            ..reelway_upload::Settings::default()
-        };
-        let uploads = UploadServer::new(catalog.clone(), store.clone(), bus, settings, shutdown.clone());
-        let jobs = Jobs::new(catalog.clone(), store.clone(), urls.clone());
-        let progress = Progress::new(catalog.clone(), hub, urls, shutdown.clone());
-        let grpc = GrpcServer::new(listeners.grpc)
-            .stream_window(stream_window(&config)?)
-            .add_service(uploads.clone().into_service())
-            .add_service(jobs.into_service())
-            .add_service(progress.into_service());
-        let stop = shutdown.clone();
-        // A stream may outlive its connection: the catalog is closed only when what arrived is durable.
-        let drained = shutdown.clone();
-        roles.endless("uploads", async move {
-            drained.cancelled().await;
-            uploads.drained().await;
-        });
-        roles.spawn("grpc", grpc.serve(async move { stop.cancelled().await }, GRACE));
-        let play = play_router(catalog.clone(), store);
-        roles.spawn(
-            "http",
-            reelway_edge::serve(listeners.http, play, shutdown.clone(), GRACE),
-        );
-        // The admin port answers for as long as the node lives: a probe must be able to see it drain.
-        let admin = admin_router(
-            Readiness {
-                catalog,
-                shutdown: shutdown.clone(),
-            },
-            metrics,
-        );
-        roles.spawn("admin", reelway_edge::serve(listeners.admin, admin, shutdown, GRACE));
-        Ok(())
-    }
 }
 
-/// What runs side by side. When one of them fails, all stop: half a node is worse than a restart.
-struct Roles {
-    running: JoinSet<(&'static str, Result<(), String>)>,
-    shutdown: CancellationToken,
-}
-
-impl Roles {
-    fn spawn<E: std::fmt::Display>(
-        &mut self,
-        name: &'static str,
-        role: impl Future<Output = Result<(), E>> + Send + 'static,
-    ) {
-        self.running
-            .spawn(async move { (name, role.await.map_err(|error| error.to_string())) });
-    }
-
-    fn endless(&mut self, name: &'static str, role: impl Future<Output = ()> + Send + 'static) {
-        self.running.spawn(async move {
-            role.await;
-            (name, Ok(()))
-        });
-    }
-
-    async fn wait(mut self) -> Result<(), CliError> {
-        let mut result = Ok(());
-        while let Some(ended) = self.running.join_next().await {
-            let failure = match ended {
-                Ok((_, Ok(()))) if self.shutdown.is_cancelled() => continue,
-                Ok((name, Ok(()))) => format!("{name} ended without being asked to"),
-                Ok((name, Err(error))) => format!("{name} failed: {error}"),
-                Err(error) => format!("a role panicked: {error}"),
-            };
-            tracing::error!(failure, "stopping the node");
-            self.shutdown.cancel();
-            result = Err(CliError::failed("ROLE_FAILED", failure));
+async fn start_roles(parts: &Parts, running: &mut Running, addresses: Addresses) -> Result<(), CliError> {
+    let mut listening = Listening::new(addresses.admin);
+    let mut servers = Vec::new();
+    for (port, reserved) in addresses.grpc {
+        listening.add(port.name, reserved.address);
+        let mut server = GrpcServer::new(reserved.listen()?)
+            .stream_window(stream_window(&parts.config)?)
+            .max_connection_age(parts.config.max_connection_age);
+        for role in port.roles {
+            server = roles::grpc(role, parts, running, server).await?;
         }
-        result
+        servers.push((port.name, server));
     }
+    if let Some(reserved) = addresses.http {
+        listening.add("http", reserved.address);
+        roles::edge(parts, running, reserved.listen()?).await?;
+    }
+    if parts.config.roles.contains(&Role::Worker) {
+        roles::worker(parts, running).await?;
+    }
+    roles::common(parts, running);
+    parts.vitals.started();
+    for (name, server) in servers {
+        let shutdown = parts.stop.shutdown.clone();
+        running.spawn(name, server.serve(shutdown.cancelled_owned(), parts.config.grace));
+    }
+    listening.log();
+    Ok(())
 }
 
-/// Opens the catalog and brings its schema up to date.
-///
-/// # Errors
-/// With what to do about it.
-pub(crate) async fn open_catalog(url: &str) -> Result<Catalog, CliError> {
-    let opened = async {
-        let catalog = Catalog::open(url).await?;
-        catalog.migrate().await?;
-        Ok(catalog)
-    };
-    opened.await.map_err(catalog_failure)
+/// Playback is where somebody said, or else where this process, or one on the same machine, serves it.
+fn playback_urls(config: &ServeConfig, http: Option<&Reserved>) -> PlaybackUrls {
+    if let Some(url) = &config.public_url {
+        return PlaybackUrls::new(url);
+    }
+    let url = format!("http://{}", http.map_or(config.http, |reserved| reserved.address));
+    let tells_urls = [Role::Jobs, Role::Progress]
+        .iter()
+        .any(|role| config.roles.contains(role));
+    if http.is_none() && tells_urls {
+        tracing::warn!(
+            url,
+            "playback is served elsewhere, and nobody said where: set --public-url"
+        );
+    }
+    PlaybackUrls::new(&url)
 }
 
-fn catalog_failure(error: reelway_catalog::Error) -> CliError {
-    let message = error.to_string();
-    CliError::failed(Failure::from(error).reason.as_str(), message)
+/// Where the process listens, for the line that says so.
+struct Listening {
+    admin: SocketAddr,
+    grpc: Option<SocketAddr>,
+    upload: Option<SocketAddr>,
+    jobs: Option<SocketAddr>,
+    progress: Option<SocketAddr>,
+    http: Option<SocketAddr>,
 }
 
-async fn bind(option: &str, address: SocketAddr) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).await.map_err(|error| {
-        CliError::failed("ADDRESS_UNAVAILABLE", format!("{option} {address}: {error}")).hint(format!(
-            "stop what listens there, or choose another address with {option}"
-        ))
-    })
-}
+impl Listening {
+    fn new(admin: SocketAddr) -> Self {
+        Self {
+            admin,
+            grpc: None,
+            upload: None,
+            jobs: None,
+            progress: None,
+            http: None,
+        }
+    }
 
-fn local(listener: &TcpListener) -> Result<SocketAddr, CliError> {
-    listener
-        .local_addr()
-        .map_err(|error| CliError::failed("ADDRESS_UNAVAILABLE", error))
-}
+    fn add(&mut self, name: &str, address: SocketAddr) {
+        let place = match name {
+            "grpc" => &mut self.grpc,
+            "upload" => &mut self.upload,
+            "jobs" => &mut self.jobs,
+            "progress" => &mut self.progress,
+            _ => &mut self.http,
+        };
+        *place = Some(address);
+    }
 
-pub(crate) fn tools_failure(error: &reelway_media::Error) -> CliError {
-    let message = error
-        .failure()
-        .map_or_else(|| "stopped".to_owned(), |failure| failure.message.clone());
-    CliError::failed("MEDIA_TOOLS", message).hint("on Debian and Ubuntu: apt-get install ffmpeg")
+    fn log(&self) {
+        let shown = |address: Option<SocketAddr>| address.map(tracing::field::display);
+        tracing::info!(
+            grpc = shown(self.grpc),
+            upload = shown(self.upload),
+            jobs = shown(self.jobs),
+            progress = shown(self.progress),
+            http = shown(self.http),
+            admin = %self.admin,
+            "node is ready"
+        );
+    }
 }

@@ -1,49 +1,77 @@
-//! Logs and metrics of a node.
+//! Logs, traces and metrics of a process.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    env,
+    io::{self, IsTerminal as _},
+};
 
+use clap::ValueEnum as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use reelway_media::Confinement;
+use reelway_telemetry::{Collector, Guard, InitError, Settings};
 
-use crate::{config::ServeConfig, error::CliError, serve_args::LogFormat};
+use crate::{
+    config::ServeConfig,
+    error::CliError,
+    serve_args::{LogFormat, Role},
+};
 
-/// Bounds of the histograms, in seconds: from a commit on a fast disk to a long encode.
-const SECONDS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0,
+/// Bounds of the histograms, in seconds: from a commit on a fast disk to a long job.
+const SECONDS: [f64; 16] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0,
 ];
+/// The collector that all programs of a machine or a cluster share, as OpenTelemetry names it.
+const OTEL_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-/// Starts logging to standard error and collecting metrics.
+/// What was started.
+pub(super) struct Telemetry {
+    /// What `/metrics` tells.
+    pub(super) metrics: PrometheusHandle,
+    /// To be shut down at the end, or the last spans are lost.
+    pub(super) traces: Guard,
+}
+
+/// Starts logging to standard error, sending spans and collecting metrics.
 ///
 /// # Errors
-/// If the log filter can't be understood.
-pub(super) fn start(config: &ServeConfig) -> Result<PrometheusHandle, CliError> {
-    let filter =
-        EnvFilter::try_new(&config.log).map_err(|error| CliError::usage(format!("--log {:?}: {error}", config.log)))?;
-    let json = match config.log_format {
-        LogFormat::Json => true,
-        LogFormat::Human => false,
-        LogFormat::Auto => !io::stderr().is_terminal(),
+/// If the log filter or the collector's address can't be understood.
+pub(super) fn start(config: &ServeConfig) -> Result<Telemetry, CliError> {
+    let settings = Settings {
+        log_filter: config.log.clone(),
+        log_format: log_format(config.log_format),
+        collector: collector(config),
     };
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = if json {
-        registry
-            .with(fmt::layer().json().flatten_event(true).with_writer(io::stderr))
-            .try_init()
-    } else {
-        registry
-            .with(
-                fmt::layer()
-                    .with_ansi(io::stderr().is_terminal())
-                    .with_writer(io::stderr),
-            )
-            .try_init()
-    };
-    let failed = |error: &dyn std::fmt::Display| CliError::failed("TELEMETRY", format!("logs or metrics: {error}"));
-    started.map_err(|error| failed(&error))?;
+    let traces = reelway_telemetry::init(&settings).map_err(|error| match error {
+        InitError::Filter(_) => CliError::usage(format!("--log {:?}: {error}", config.log)),
+        InitError::Address(_) | InitError::Collector(_) => CliError::usage(format!("--otlp: {error}")),
+        InitError::Twice(_) => CliError::failed("TELEMETRY", error),
+    })?;
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .and_then(PrometheusBuilder::install_recorder)
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| CliError::failed("TELEMETRY", format!("metrics: {error}")))?;
     metrics::gauge!("reelway_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    Ok(metrics)
+    if config.roles.contains(&Role::Worker) {
+        metrics::gauge!("reelway_sandbox_level").set(f64::from(Confinement::of_this_kernel().level()));
+    }
+    Ok(Telemetry { metrics, traces })
+}
+
+fn log_format(wanted: LogFormat) -> reelway_telemetry::LogFormat {
+    match wanted {
+        LogFormat::Human => reelway_telemetry::LogFormat::Human,
+        LogFormat::Auto if io::stderr().is_terminal() => reelway_telemetry::LogFormat::Human,
+        LogFormat::Auto | LogFormat::Json => reelway_telemetry::LogFormat::Json,
+    }
+}
+
+fn collector(config: &ServeConfig) -> Option<Collector> {
+    let shared = || env::var(OTEL_ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
+    let names = config.roles.iter().filter_map(Role::to_possible_value);
+    Some(Collector {
+        endpoint: config.otlp.clone().or_else(shared)?,
+        ratio: config.trace_ratio,
+        version: env!("CARGO_PKG_VERSION"),
+        roles: names.map(|name| name.get_name().to_owned()).collect(),
+    })
 }

@@ -57,6 +57,8 @@ pub(crate) struct Summary {
     pub(crate) state: String,
     /// The multivariant playlist; empty if nothing is playable.
     pub(crate) playback_url: String,
+    /// The trace of everything that was done for the file, for whoever collects traces.
+    pub(crate) trace_id: String,
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<Cause>,

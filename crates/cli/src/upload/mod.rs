@@ -17,23 +17,26 @@ use crate::{args::UploadArgs, error::CliError, exit::Exit, output::Output, waiti
 
 use self::{reporter::Reporter, ticket::Tickets};
 
-/// What every file's upload shares.
+/// What the upload of a file needs.
 struct Context<'a> {
+    /// Its calls belong to one trace.
     client: Client,
     args: &'a UploadArgs,
-    tickets: Tickets,
+    tickets: &'a Tickets,
 }
 
 /// Uploads each file. A file that can't be uploaded doesn't keep the next one from it, unless the servers are away.
 pub(crate) async fn run(args: &UploadArgs, out: Output) -> Result<Exit, CliError> {
-    let context = Context {
-        client: args.client.connect()?,
-        args,
-        tickets: Tickets::of_user(),
-    };
+    let (client, tickets) = (args.client.connect()?, Tickets::of_user());
     let mut exit = Exit::Done;
     for (file_idx, path) in args.files.iter().enumerate() {
-        let reporter = Reporter::new(out, path);
+        let trace = reelway_telemetry::new_trace();
+        let context = Context {
+            client: client.clone().with_trace(&trace),
+            args,
+            tickets: &tickets,
+        };
+        let reporter = Reporter::new(out, path, &trace);
         let done = waiting::or_interrupt(send::run(&context, path, &reporter)).await;
         reporter.finish(done.as_ref().err());
         match done {
@@ -64,6 +67,7 @@ fn command(args: &UploadArgs, files: &[PathBuf]) -> String {
     option("--progress-url", args.client.progress_url.as_deref());
     option("--preset", Some(&args.preset));
     option("--content-type", args.content_type.as_deref());
+    option("--webhook-url", args.webhook_url.as_deref());
     for (key, value) in &args.metadata {
         option("--metadata", Some(&format!("{key}={value}")));
     }

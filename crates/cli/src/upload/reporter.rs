@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use reelway_domain::TraceContext;
+
 use super::event::{Cause, Event, Summary};
 use crate::{bars::Bars, error::CliError, exit::Exit, output::Output};
 
@@ -20,11 +22,12 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// A reporter for this file.
-    pub(crate) fn new(out: Output, path: &Path) -> Self {
+    /// A reporter for this file and its trace.
+    pub(crate) fn new(out: Output, path: &Path, trace: &TraceContext) -> Self {
         let summary = Summary {
             event: "result",
             file: path.to_string_lossy().into_owned(),
+            trace_id: trace.trace_id().to_owned(),
             ..Summary::default()
         };
         Self {
@@ -168,7 +171,8 @@ mod tests {
     use super::*;
 
     fn reporter(events: &[Event]) -> Reporter {
-        let reporter = Reporter::new(Output { is_json: true }, Path::new("a.mp4"));
+        let trace = reelway_telemetry::new_trace();
+        let reporter = Reporter::new(Output { is_json: true }, Path::new("a.mp4"), &trace);
         events.iter().for_each(|event| reporter.remember(event));
         reporter
     }
@@ -200,7 +204,7 @@ mod tests {
         let done = reporter(&[created(), entered("running"), playable, stored, entered("succeeded")]);
         let expected = json!({
             "event": "result", "file": "a.mp4", "upload_id": "upl_1", "job_id": "job_1", "state": "succeeded",
-            "playback_url": "http://x",
+            "playback_url": "http://x", "trace_id": done.summary(None).trace_id,
         });
         assert_eq!(serde_json::to_value(done.summary(None)).expect("JSON"), expected);
         assert!(done.is_stored());

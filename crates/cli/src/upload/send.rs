@@ -106,6 +106,7 @@ async fn find(context: &Context<'_>, source: &Source, ticket: &Ticket) -> Result
         expected_sha256: expected_sha256.into(),
         request_id: ticket.request_id.clone(),
         preset: args.preset.clone(),
+        webhook_url: args.webhook_url.clone(),
     };
     Ok(context.client.create_upload(request).await?)
 }

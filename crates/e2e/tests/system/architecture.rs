@@ -6,14 +6,16 @@ use serde_json::Value;
 
 /// Each crate with the crates of the workspace that it may know outside its tests. Roles stand beside each other: they
 /// meet in the catalog, on the bus and over gRPC, never in code. `None` is for what puts everything together.
-const MAY_KNOW: [(&str, Option<&[&str]>); 17] = [
+const MAY_KNOW: [(&str, Option<&[&str]>); 19] = [
     ("reelway", Some(&[])),
     ("reelway-domain", Some(&[])),
     ("reelway-catalog", Some(&["reelway-domain"])),
     ("reelway-bus", Some(&["reelway-domain"])),
     ("reelway-blob", Some(&["reelway-domain"])),
     ("reelway-media", Some(&["reelway-domain"])),
-    ("reelway-rpc", Some(&["reelway", "reelway-domain"])),
+    ("reelway-telemetry", Some(&["reelway-domain"])),
+    ("reelway-testkit", Some(&[])),
+    ("reelway-rpc", Some(&["reelway", "reelway-domain", "reelway-telemetry"])),
     ("reelway-client", Some(&["reelway", "reelway-domain"])),
     (
         "reelway-view",
@@ -36,6 +38,7 @@ const ROLE: &[&str] = &[
     "reelway-bus",
     "reelway-blob",
     "reelway-media",
+    "reelway-telemetry",
     "reelway-rpc",
     "reelway-view",
 ];

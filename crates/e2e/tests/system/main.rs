@@ -3,9 +3,9 @@
 mod architecture;
 mod bad_input;
 mod cli;
-mod durability;
+mod containers;
+mod faults;
 mod harness;
-mod kills;
 mod memory;
 mod order;
 mod pages;
@@ -13,5 +13,6 @@ mod python;
 mod refusals;
 mod steering;
 mod streaming;
+mod tracing;
 mod watching;
 mod wire;

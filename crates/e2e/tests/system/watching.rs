@@ -23,7 +23,7 @@ async fn watch_resumes_over_a_kill() {
     let first = one.snapshot().await;
     within_secs(60, "an encoder", async || !children_of(node.pid(), "ffmpeg").is_empty()).await;
     node.kill9().await;
-    node.restart_in_place().await;
+    node.restart().await;
 
     let told_by_one = one.until_end(&upload.job_id).await;
     let told_by_all = everything.until_end(&upload.job_id).await;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{OUTPUT_BYTES_MAX, seconds};
+use super::{output_bytes_max, seconds};
 use crate::{
     AudioPlan, EncodeProgress, Error, Workspace, ffmpeg,
     input::{self, Args},
@@ -64,7 +64,8 @@ pub async fn encode_audio(
         MOVFLAGS,
     ]);
     args.push(file_url(&file));
-    ffmpeg::run(work, args, OUTPUT_BYTES_MAX, work.tools.limits().stall_max, |block| {
+    let bytes_max = output_bytes_max(audio.bitrate, audio.duration_ms);
+    ffmpeg::run(work, args, bytes_max, work.tools.limits().stall_max, |block| {
         let done_ms = (block.out_time_us / 1000).clamp(0, audio.duration_ms);
         progress(EncodeProgress {
             frames: 0,

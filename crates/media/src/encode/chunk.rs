@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use reelway_domain::{EncoderSpeed, Reason, RungSize};
 
-use super::{OUTPUT_BYTES_MAX, graph, level, seconds};
+use super::{graph, level, output_bytes_max, seconds};
 use crate::{
     ChunkPlan, EncodeProgress, Error, TICKS_PER_SECOND, VideoPlan, Workspace, ffmpeg,
     input::{self, Args},
@@ -81,8 +81,10 @@ pub async fn encode_chunk(
         .limits()
         .stall_max
         .saturating_mul(u32::try_from(retries).unwrap_or(u32::MAX - 1) + 1);
+    let bitrate_max = video.rungs.iter().map(|rung| rung.bitrate_max).max().unwrap_or(0);
+    let bytes_max = output_bytes_max(bitrate_max, ticks_to_ms(chunk.duration_ticks()));
     let mut frames = 0;
-    ffmpeg::run(work, args, OUTPUT_BYTES_MAX, stall_max, |block| {
+    ffmpeg::run(work, args, bytes_max, stall_max, |block| {
         frames = block.frames;
         progress(progress_of(block, chunk));
     })

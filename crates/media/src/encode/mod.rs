@@ -5,15 +5,25 @@ mod chunk;
 mod graph;
 mod level;
 mod poster;
+mod thrift;
 
 pub use self::{
     audio::encode_audio,
     chunk::{ChunkOutput, encode_chunk},
     poster::take_poster,
+    thrift::encode_chunk_thriftily,
 };
 
-/// The largest file that one encoder may write, in bytes: far more than a chunk or an audio track can have.
-const OUTPUT_BYTES_MAX: u64 = 4 << 30;
+/// What an output may have beyond what its bit rate says: headers, and pictures that come faster than the clock.
+const OUTPUT_SLACK_BYTES: u64 = 64 << 20;
+
+/// The largest file that an encoder with this bit rate cap may write for so long a piece: twice what is to be expected. So
+/// scratch space is bounded by what is encoded at a time.
+fn output_bytes_max(bits_per_second: u32, duration_ms: i64) -> u64 {
+    let duration_ms = u64::try_from(duration_ms).unwrap_or(0);
+    (u64::from(bits_per_second) / 4).saturating_mul(duration_ms.div_ceil(1000)) + OUTPUT_SLACK_BYTES
+}
+
 /// Seconds as ffmpeg's options take them, exact to the microsecond.
 fn seconds(us: i64) -> String {
     format!(

@@ -25,6 +25,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 pub use self::confinement::Confinement;
 pub(crate) use self::outcome::Finished;
@@ -63,6 +64,38 @@ pub(crate) enum Step {
 /// # Errors
 /// [`Error::Cancelled`]; `ENCODER_STALLED` if a time limit passed; `INTERNAL` if it can't be started; what `on_line` said.
 pub(crate) async fn run(
+    limits: &Limits,
+    invocation: Invocation<'_>,
+    cancel: &CancellationToken,
+    on_line: impl FnMut(&str) -> Result<Step, Error> + Send,
+) -> Result<Finished, Error> {
+    let span = span(&invocation);
+    let finished = supervise(limits, invocation, cancel, on_line)
+        .instrument(span.clone())
+        .await;
+    match &finished {
+        Ok(finished) => span.record("process.exit.code", finished.status.code()),
+        Err(_) => span.record("otel.status_code", "ERROR"),
+    };
+    finished
+}
+
+/// The span of a run that is a part of something larger.
+fn span(invocation: &Invocation<'_>) -> Span {
+    if Span::current().is_none() {
+        return Span::none();
+    }
+    let program = invocation.program.file_name().unwrap_or_default().to_string_lossy();
+    info_span!(
+        "run",
+        otel.name = format!("run {program}"),
+        otel.status_code = Empty,
+        process.executable.name = &*program,
+        process.exit.code = Empty,
+    )
+}
+
+async fn supervise(
     limits: &Limits,
     invocation: Invocation<'_>,
     cancel: &CancellationToken,

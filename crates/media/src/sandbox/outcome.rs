@@ -10,6 +10,9 @@ use crate::Error;
 /// What the C library says when the disk or the quota is full.
 const DISK_FULL: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
 
+/// What ffmpeg and its encoders say when an allocation fails.
+const OUT_OF_MEMORY: [&str; 3] = ["Cannot allocate memory", "malloc of size", "Error allocating"];
+
 /// How a process ended by itself.
 #[derive(Debug)]
 pub(crate) struct Finished {
@@ -32,13 +35,22 @@ impl Finished {
         }
     }
 
-    /// A process that ended badly: `STORAGE_FULL` if it said so, else `ENCODER_FAILED`.
+    /// A process that ended badly: `STORAGE_FULL` or `ENCODER_OUT_OF_MEMORY` if it said so, else `ENCODER_FAILED`.
     pub(crate) fn into_error(self) -> Error {
         if DISK_FULL.iter().any(|words| self.stderr.contains(words)) {
             return self.failed(Reason::StorageFull, "the scratch directory is full");
         }
+        if self.status.signal() == Some(libc::SIGKILL) {
+            // Nobody here has killed it, so the kernel did.
+            return self.failed(
+                Reason::EncoderOutOfMemory,
+                "ffmpeg was killed from outside, as the kernel does when memory runs out",
+            );
+        }
+        if OUT_OF_MEMORY.iter().any(|words| self.stderr.contains(words)) {
+            return self.failed(Reason::EncoderOutOfMemory, "ffmpeg needed more memory than it may have");
+        }
         let message = match self.status.signal() {
-            Some(libc::SIGKILL) => "ffmpeg was killed; perhaps the machine ran out of memory".to_owned(),
             Some(libc::SIGXCPU) => "ffmpeg used up its processor time".to_owned(),
             Some(libc::SIGXFSZ) => "ffmpeg wrote a larger file than it may".to_owned(),
             Some(signal) => format!("ffmpeg was ended by signal {signal}"),
@@ -82,8 +94,12 @@ mod tests {
     #[test]
     fn messages_tell_signals_and_last_words() {
         let (killed, message) = reason(libc::SIGKILL, "");
-        assert_eq!(killed, Reason::EncoderFailed);
+        assert_eq!(killed, Reason::EncoderOutOfMemory);
         assert!(message.contains("memory"), "{message}");
+        assert_eq!(
+            reason(1 << 8, "x264 [error]: malloc of size 123 failed\n").0,
+            Reason::EncoderOutOfMemory
+        );
         assert!(reason(1 << 8, "first\nlast\n").1.ends_with("exit status: 1: last"));
     }
 }

@@ -1,7 +1,5 @@
 //! Watching everything.
 
-use std::time::Instant;
-
 use reelway::v1::{self, watch_progress_response::Message};
 use reelway_domain::{EventSeq, Sample, Tenant};
 use reelway_rpc::{PlaybackUrls, convert::job_event};
@@ -107,7 +105,7 @@ async fn a_snapshot_lists_what_has_not_ended_and_samples_come_of_all() {
         durable_offset: 4,
     };
     for sample in [task, bytes(&waiting), bytes(&alone), bytes(&ended)] {
-        fixture.hub.samples().put(&sample, Instant::now());
+        fixture.hub.sampled(&sample);
     }
     // Nothing wakes this watch but a scan: it is told to look.
     fixture.hub.look_everywhere();

@@ -1,7 +1,5 @@
 //! Resuming: nothing is missed, nothing comes twice.
 
-use std::time::Duration;
-
 use reelway::v1::{self, watch_progress_response::Message};
 use reelway_domain::{JobId, Reason, Tenant, UploadId};
 use reelway_rpc::{PlaybackUrls, convert::job_event};
@@ -89,10 +87,7 @@ async fn no_state_change_is_missed_by_a_watcher_of_an_upload() {
 
 #[tokio::test]
 async fn no_state_change_is_missed_without_any_hint() {
-    let pace = Pace {
-        scan_every: Duration::from_millis(5),
-        ..patient()
-    };
+    let pace = patient();
     everything_is_seen_once(Fixture::deaf().await, pace, |job, _| job_target(job)).await;
 }
 

@@ -21,7 +21,7 @@ fn sample(fixture: &Fixture, claim: &Claim, done_ms: i64) {
         done_ms,
         speed: 2.0,
     };
-    fixture.hub.samples().put(&sample, Instant::now());
+    fixture.hub.sampled(&sample);
 }
 
 /// A job whose first video task is claimed.
@@ -52,16 +52,9 @@ async fn told(watch: &mut Watch, fits: impl Fn(&v1::Progress) -> bool) -> (v1::P
     }
 }
 
-fn eager() -> Pace {
-    Pace {
-        scan_every: Duration::from_millis(5),
-        ..patient()
-    }
-}
-
 async fn open(fixture: &Fixture, job: JobId, token: &[u8]) -> Watch {
     let (sources, shutdown) = (fixture.sources(), fixture.shutdown.clone());
-    Watch::open(sources, eager(), shutdown, job_target(job), token)
+    Watch::open(sources, patient(), shutdown, job_target(job), token)
         .await
         .unwrap()
 }
@@ -141,7 +134,6 @@ async fn samples_come_no_faster_than_the_pace() {
     let pace = Pace {
         sample_every: Duration::from_millis(200),
         bookmark_every: Duration::from_millis(450),
-        scan_every: Duration::from_millis(1),
     };
     let (sources, shutdown) = (fixture.sources(), fixture.shutdown.clone());
     let mut watch = Watch::open(sources, pace, shutdown, job_target(job), b"")

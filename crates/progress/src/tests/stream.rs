@@ -105,10 +105,7 @@ async fn an_upload_without_a_job_is_watched_to_its_end() {
 async fn the_watch_of_a_deleted_job_ends() {
     let fixture = Fixture::deaf().await;
     let job = fixture.job().await;
-    let pace = Pace {
-        scan_every: Duration::from_millis(1),
-        ..patient()
-    };
+    let pace = patient();
     let (sources, shutdown) = (fixture.sources(), fixture.shutdown.clone());
     let mut watch = Watch::open(sources, pace, shutdown, job_target(job), b"")
         .await
@@ -141,10 +138,7 @@ async fn shutdown_ends_every_watch_at_once() {
 async fn a_slow_reader_gets_a_snapshot_and_every_event_but_few_samples() {
     let fixture = Fixture::deaf().await;
     let job = fixture.job().await;
-    let pace = Pace {
-        scan_every: Duration::from_millis(1),
-        ..patient()
-    };
+    let pace = patient();
     let (sources, shutdown) = (fixture.sources(), CancellationToken::new());
     let mut watch = Watch::open(sources, pace, shutdown, job_target(job), b"")
         .await
@@ -167,7 +161,7 @@ async fn a_slow_reader_gets_a_snapshot_and_every_event_but_few_samples() {
             done_ms,
             speed: 1.0,
         };
-        fixture.hub.samples().put(&sample, std::time::Instant::now());
+        fixture.hub.sampled(&sample);
     }
     fixture.catalog.cancel_job(&Tenant::single(), job).await.unwrap();
     while let Some(message) = watch.next().await.unwrap() {

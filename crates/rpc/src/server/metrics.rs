@@ -1,4 +1,4 @@
-//! Times and counts each call.
+//! Times, counts and traces each call.
 
 use std::{
     convert::Infallible,
@@ -13,21 +13,22 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
 
-use super::Methods;
+use super::{Methods, trace};
 
 /// A histogram of how long calls took, from the request's headers to the status, in seconds.
 const DURATION: &str = "reelway_rpc_server_duration_seconds";
 /// The label of methods that no server has.
 const UNKNOWN_METHOD: &str = "unknown";
 
-/// Adds metrics to a service.
+/// Adds metrics and spans to a service.
 #[derive(Debug, Clone)]
 pub(super) struct RpcMetricsLayer {
     methods: Methods,
 }
 
-/// A service with metrics.
+/// A service with metrics and spans.
 #[derive(Debug, Clone)]
 pub(super) struct RpcMetrics<S> {
     inner: S,
@@ -65,17 +66,17 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let method = self
-            .methods
-            .get(request.uri().path())
-            .cloned()
-            .unwrap_or_else(|| UNKNOWN_METHOD.into());
+        let method = self.methods.get(request.uri().path()).cloned();
+        let span = method
+            .as_deref()
+            .map_or_else(Span::none, |method| trace::span(method, request.headers()));
+        let answering = self.inner.call(request).instrument(span.clone());
         let mut call = Call {
-            method,
+            method: method.unwrap_or_else(|| UNKNOWN_METHOD.into()),
             begun: Instant::now(),
             code: None,
+            span,
         };
-        let answering = self.inner.call(request);
         Box::pin(async move {
             let response = answering.await?;
             // A call that failed at once has its status in the headers and no body.
@@ -91,6 +92,7 @@ struct Call {
     method: Arc<str>,
     begun: Instant,
     code: Option<Code>,
+    span: Span,
 }
 
 impl Call {
@@ -106,6 +108,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         // Without a status nobody listened to the end: the client gave up or its connection broke.
         let code = self.code.unwrap_or(Code::Cancelled);
+        trace::ended(&self.span, code);
         let labels = [
             ("method", metrics::SharedString::from(Arc::clone(&self.method))),
             ("code", code_label(code)),
@@ -130,13 +133,15 @@ impl HttpBody for MeasuredBody {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Self { body, call } = &mut *self;
+        // The messages of a stream are made while they are asked for: inside the call's span too.
+        let frame = ready!(call.span.in_scope(|| Pin::new(body).poll_frame(cx)));
         if let Some(trailers) = frame
             .as_ref()
             .and_then(|f| f.as_ref().ok())
             .and_then(Frame::trailers_ref)
         {
-            self.call.see(trailers);
+            call.see(trailers);
         }
         Poll::Ready(frame)
     }

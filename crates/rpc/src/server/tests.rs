@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::{error::Error as _, net::SocketAddr, sync::Mutex};
 
 use metrics_util::debugging::DebuggingRecorder;
 use reelway::v1::{
@@ -22,8 +22,14 @@ use crate::{from_status, to_status};
 
 const SERVICE: &str = "reelway.v1.ProgressService";
 
-/// Knows nothing, and streams that never end.
-struct Progress;
+/// Knows nothing but who calls, and streams that never end.
+#[derive(Default)]
+struct Progress {
+    callers: Callers,
+}
+
+/// The addresses that calls came from: one for each connection.
+type Callers = Arc<Mutex<HashSet<SocketAddr>>>;
 
 #[tonic::async_trait]
 impl ProgressService for Progress {
@@ -31,8 +37,9 @@ impl ProgressService for Progress {
 
     async fn get_progress(
         &self,
-        _request: tonic::Request<GetProgressRequest>,
+        request: tonic::Request<GetProgressRequest>,
     ) -> Result<tonic::Response<GetProgressResponse>, Status> {
+        self.callers.lock().unwrap().extend(request.remote_addr());
         Err(to_status(
             &Failure::new(Reason::JobNotFound, "no such job").with("jobId", "job_1"),
         ))
@@ -53,10 +60,17 @@ struct Running {
 }
 
 async fn start(grace: Duration) -> (Running, Channel) {
+    start_with(grace, |server| {
+        server.add_service(ProgressServiceServer::new(Progress::default()))
+    })
+    .await
+}
+
+async fn start_with(grace: Duration, add: impl FnOnce(GrpcServer) -> GrpcServer) -> (Running, Channel) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let server = GrpcServer::new(listener).add_service(ProgressServiceServer::new(Progress));
+    let server = add(GrpcServer::new(listener));
     let serving = tokio::spawn(server.serve(async { stopped.await.unwrap() }, grace));
     let channel = Channel::from_shared(format!("http://{addr}"))
         .unwrap()
@@ -140,6 +154,84 @@ async fn web_clients_are_served_over_http_1() {
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     assert!(answer.contains("grpc-status:0"), "{answer}");
+}
+
+fn health_of(service: &str) -> HealthCheckRequest {
+    HealthCheckRequest {
+        service: service.into(),
+    }
+}
+
+#[tokio::test]
+async fn health_follows_what_a_service_depends_on() {
+    use health_check_response::ServingStatus::{NotServing, Serving};
+    let (ready, is_ready) = watch::channel(false);
+    let service = ProgressServiceServer::new(Progress::default());
+    let (_running, channel) = start_with(Duration::ZERO, |server| server.add_service_while(service, is_ready)).await;
+    let mut health = HealthClient::new(channel);
+    for service in [SERVICE, ""] {
+        ready.send(false).unwrap();
+        let states = health.watch(health_of(service)).await.unwrap().into_inner();
+        // It may still tell what was before.
+        let mut states = states
+            .map(|s| s.unwrap().status())
+            .skip_while(|state| *state == Serving);
+        assert_eq!(states.next().await, Some(NotServing), "{service:?}");
+        ready.send(true).unwrap();
+        assert_eq!(states.next().await, Some(Serving), "{service:?}");
+    }
+    let unknown = health.check(health_of("reelway.v1.Nothing")).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn those_who_watch_health_do_not_hold_up_the_end() {
+    let (running, channel) = start(Duration::from_secs(3600)).await;
+    let mut states = HealthClient::new(channel)
+        .watch(health_of(""))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(states.message().await.unwrap().is_some());
+    running.stop.send(()).unwrap();
+    running.serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_old_connection_gives_way_and_its_calls_go_on() {
+    let (progress, age) = (Progress::default(), Duration::from_millis(100));
+    let callers = Arc::clone(&progress.callers);
+    let (_running, channel) = start_with(Duration::ZERO, |server| {
+        server
+            .add_service(ProgressServiceServer::new(progress))
+            .max_connection_age(age)
+    })
+    .await;
+    let list = v1::server_reflection_request::MessageRequest::ListServices(String::new());
+    let request = v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(list),
+    };
+    let (ask, requests) = tokio::sync::mpsc::channel(1);
+    let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
+    ask.send(request.clone()).await.unwrap();
+    let mut reflection = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let mut answers = reflection.server_reflection_info(requests).await.unwrap().into_inner();
+    assert!(answers.message().await.unwrap().is_some());
+
+    let (mut client, mut unsent) = (ProgressServiceClient::new(channel), 0);
+    while callers.lock().unwrap().len() < 2 {
+        let refused = client.get_progress(GetProgressRequest::default()).await.unwrap_err();
+        if from_status(&refused).is_none() {
+            // hyper's client learns of the end of a connection that still has streams by the first call that it can't send.
+            let cause = refused.source().unwrap().to_string();
+            assert!(cause.contains("transport error"), "{refused}");
+            unsent += 1;
+        }
+    }
+    assert!(unsent <= 1, "{unsent} calls were not sent");
+    ask.send(request).await.unwrap();
+    assert!(answers.message().await.unwrap().is_some(), "the stream goes on");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The settings of the transport. Their values were measured: together they make an upload several times faster than
 //! the defaults do.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use tokio::net::TcpListener;
 use tonic::transport::{Server, server::TcpIncoming};
@@ -27,20 +27,40 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
 /// A connection that doesn't answer a ping for so long is closed.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A server with these settings. It has no timeout of its own: uploads and watches may last for days.
-pub(super) fn builder(stream_window: Option<u32>) -> Server {
-    let stream_window = stream_window.unwrap_or(STREAM_WINDOW_BYTES_DEFAULT);
-    Server::builder()
-        // gRPC-Web comes over HTTP/1.1 too.
-        .accept_http1(true)
-        .max_frame_size(FRAME_BYTES_MAX)
-        .initial_stream_window_size(stream_window)
-        .initial_connection_window_size(stream_window.max(CONNECTION_WINDOW_BYTES_MIN))
-        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
-        .http2_max_pending_accept_reset_streams(Some(PENDING_ACCEPT_RESETS_MAX))
-        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+/// By how much the age of connections differs from server to server: servers that were started together don't ask all
+/// clients in the same moment.
+const CONNECTION_AGE_SPREAD: Range<f64> = 0.9..1.1;
+
+/// What can be configured.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Transport {
+    /// How much a client may send ahead on one stream, in bytes.
+    pub(super) stream_window: Option<u32>,
+    /// How old a connection becomes before its client is asked to connect again.
+    pub(super) connection_age_max: Option<Duration>,
+}
+
+impl Transport {
+    /// A server with these settings. It has no timeout of its own: uploads and watches may last for days.
+    pub(super) fn builder(self) -> Server {
+        let stream_window = self.stream_window.unwrap_or(STREAM_WINDOW_BYTES_DEFAULT);
+        let server = Server::builder()
+            // gRPC-Web comes over HTTP/1.1 too.
+            .accept_http1(true)
+            .max_frame_size(FRAME_BYTES_MAX)
+            .initial_stream_window_size(stream_window)
+            .initial_connection_window_size(stream_window.max(CONNECTION_WINDOW_BYTES_MIN))
+            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+            .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
+            .http2_max_pending_accept_reset_streams(Some(PENDING_ACCEPT_RESETS_MAX))
+            .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
+        match self.connection_age_max {
+            // Without a grace period of its own tonic says GOAWAY and lets the streams end when they do.
+            Some(age) => server.max_connection_age(age.mul_f64(rand::random_range(CONNECTION_AGE_SPREAD))),
+            None => server,
+        }
+    }
 }
 
 /// The connections of a listener.

@@ -88,7 +88,12 @@ async fn a_whole_file_that_was_not_completed_is_completed_by_the_next_writer() {
     let (tenant, id) = (reelway_domain::Tenant::single(), upload.id.parse().unwrap());
     // As a process leaves it that is killed between the last commit and the completion.
     std::fs::write(node.path(&upload.id), "abc").unwrap();
-    let reelway_catalog::Opened::Writer(row) = node.catalog.open_writer(&tenant, id).await.unwrap() else {
+    let reelway_catalog::Opened::Writer(row) = node
+        .catalog
+        .open_writer(&tenant, id, node.store.writer_id())
+        .await
+        .unwrap()
+    else {
         panic!("not receiving")
     };
     let expiry = crate::Settings::default().expiry;

@@ -51,6 +51,7 @@ async fn all_wrong_fields_are_named() {
         expected_sha256: vec![1; 31].into(),
         request_id: "1".into(),
         preset: "slow".into(),
+        webhook_url: Some("https://me@hooks.example/".into()),
     };
     let failure = refused(node.create_with(wrong).await, Reason::FieldInvalid);
     let fields: HashSet<&str> = failure.violations.iter().map(|v| v.field.as_str()).collect();
@@ -58,6 +59,7 @@ async fn all_wrong_fields_are_named() {
         "size_bytes",
         "file_name",
         "content_type",
+        "webhook_url",
         "metadata",
         "expected_sha256",
         "request_id",
@@ -196,5 +198,37 @@ async fn what_is_not_offered_says_so() {
     for status in [tail, grant] {
         assert_eq!(status.code(), Code::Unimplemented);
         assert_eq!(failure(status).reason, Reason::FeatureUnavailable);
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_of_webhooks_needs_a_secret() {
+    let url = "https://hooks.example/told";
+    let request = CreateUploadRequest {
+        webhook_url: Some(url.into()),
+        ..request()
+    };
+    let node = Node::start().await;
+    refused(node.create_with(request.clone()).await, Reason::FeatureUnavailable);
+    let settings = crate::Settings {
+        webhooks: true,
+        ..crate::Settings::default()
+    };
+    let node = Node::with(settings, None).await;
+    let upload = node.create_with(request.clone()).await.unwrap();
+    assert_eq!(node.row(&upload.id).await.webhook_url.as_deref(), Some(url));
+    for wrong in [
+        "",
+        "hooks.example",
+        "ftp://hooks.example/",
+        "https://me:pw@hooks.example/",
+    ] {
+        let webhook_url = Some(wrong.to_owned());
+        let created = node.create_with(CreateUploadRequest {
+            webhook_url,
+            ..request.clone()
+        });
+        let failure = refused(created.await, Reason::FieldInvalid);
+        assert_eq!(failure.violations[0].field, "webhook_url", "{wrong:?}");
     }
 }

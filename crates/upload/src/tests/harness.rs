@@ -2,15 +2,16 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use reelway::v1::{self, UploadChunk, upload_service_client::UploadServiceClient};
-use reelway_blob::DiskStore;
+use reelway_blob::{DiskStore, Sharing};
 use reelway_bus::Bus;
-use reelway_catalog::Catalog;
-use reelway_domain::{Failure, Reason};
+use reelway_catalog::{Catalog, Upload};
+use reelway_domain::{Failure, FileEpoch, Reason, Tenant};
 use reelway_rpc::{GrpcServer, from_status};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
@@ -33,7 +34,7 @@ pub(crate) struct Node {
     pub(crate) server: UploadServer,
     pub(crate) shutdown: CancellationToken,
     pub(crate) address: String,
-    _data: TempDir,
+    data: Arc<TempDir>,
 }
 
 impl Node {
@@ -43,16 +44,33 @@ impl Node {
 
     /// With the bytes below another directory than the database.
     pub(crate) async fn with(settings: Settings, bytes: Option<&Path>) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", data.path().join("catalog.db").display());
-        let catalog = Catalog::open(&url).await.unwrap();
-        catalog.migrate().await.unwrap();
-        let store = DiskStore::open(bytes.unwrap_or(&data.path().join("blobs"))).unwrap();
-        let (bus, shutdown) = (Bus::default(), CancellationToken::new());
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let store = DiskStore::open(bytes.unwrap_or(&data.path().join("blobs")), Sharing::Exclusive).unwrap();
+        Self::on(open_catalog(&data).await, store, Bus::default(), settings, data).await
+    }
+
+    /// With a store that other nodes may share.
+    pub(crate) async fn sharing() -> Self {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let store = DiskStore::open(data.path().join("blobs"), Sharing::Shared).unwrap();
+        let settings = Settings::default();
+        Self::on(open_catalog(&data).await, store, Bus::default(), settings, data).await
+    }
+
+    /// Another node on the same catalog and the same bytes, as another process has them.
+    pub(crate) async fn beside(&self, bus: Bus) -> Self {
+        let store = DiskStore::open(self.data.path().join("blobs"), Sharing::Shared).unwrap();
+        let (catalog, settings, data) = (self.catalog.clone(), Settings::default(), Arc::clone(&self.data));
+        Self::on(catalog, store, bus, settings, data).await
+    }
+
+    async fn on(catalog: Catalog, store: DiskStore, bus: Bus, settings: Settings, data: Arc<TempDir>) -> Self {
+        let shutdown = CancellationToken::new();
         let server = UploadServer::new(catalog.clone(), store.clone(), bus.clone(), settings, shutdown.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let grpc = GrpcServer::new(listener).add_service(server.clone().into_service());
+        tokio::spawn(server.clone().follow());
         tokio::spawn(grpc.serve(shutdown.clone().cancelled_owned(), PATIENCE));
         Self {
             client: connect(&address).await,
@@ -62,7 +80,7 @@ impl Node {
             server,
             shutdown,
             address,
-            _data: data,
+            data,
         }
     }
 
@@ -115,8 +133,15 @@ impl Node {
         Ok(answer.map_err(failure)?.into_inner().upload.unwrap())
     }
 
+    /// The upload's row.
+    pub(crate) async fn row(&self, id: &str) -> Upload {
+        let found = self.catalog.upload(&Tenant::single(), id.parse().unwrap()).await;
+        found.unwrap().unwrap()
+    }
+
+    /// The upload's first file: its only one, unless several nodes wrote it.
     pub(crate) fn path(&self, id: &str) -> PathBuf {
-        self.store.upload_path(id.parse().unwrap())
+        self.store.upload_path(id.parse().unwrap(), FileEpoch::FIRST)
     }
 
     pub(crate) fn stored(&self, id: &str) -> Vec<u8> {
@@ -180,6 +205,13 @@ impl Stream {
             .and_then(|answer| answer.upload)
             .expect("the last answer has the upload"))
     }
+}
+
+async fn open_catalog(data: &TempDir) -> Catalog {
+    let url = format!("sqlite://{}", data.path().join("catalog.db").display());
+    let catalog = Catalog::open(&url).await.unwrap();
+    catalog.migrate().await.unwrap();
+    catalog
 }
 
 pub(crate) async fn connect(address: &str) -> UploadServiceClient<Channel> {

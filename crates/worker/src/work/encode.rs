@@ -14,6 +14,7 @@ use reelway_media::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Done, Job, internal, json};
+use crate::attempt::ran_out_of_memory;
 
 pub(super) async fn video(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
     let stored = job.plan()?;
@@ -25,7 +26,11 @@ pub(super) async fn video(job: &Job, scratch: &Path, cancel: &CancellationToken)
         .ok_or_else(|| internal(&"the plan has no such chunk"))?;
     let (source, attempt) = (job.source(&stored)?, job.claim.task.attempt);
     let work = job.workspace(&source, scratch, cancel);
-    let encoded = media::encode_chunk(&work, video, index, attempt, throttled(job)).await?;
+    let encoded = if ran_out_of_memory(&job.claim.task) {
+        media::encode_chunk_thriftily(&work, video, index, attempt, throttled(job)).await?
+    } else {
+        media::encode_chunk(&work, video, index, attempt, throttled(job)).await?
+    };
 
     let planned: i64 = chunk.segments.iter().map(|segment| segment.frames).sum();
     let mut renditions = Vec::with_capacity(video.rungs.len());

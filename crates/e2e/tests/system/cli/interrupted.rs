@@ -72,7 +72,7 @@ async fn an_upload_outlives_the_server() {
     node.kill9().await;
     let is_waiting = |line: &str| line.contains(r#""event":"upload_waiting""#).then_some(());
     first.out.find(END_MAX, "a word about the wait", is_waiting).await;
-    node.restart_in_place().await;
+    node.restart().await;
     let ended = first.ended(END_MAX).await;
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     is_stored(&node, ended.json().last().expect("a last line"), &upload_id).await;

@@ -7,7 +7,7 @@ use reelway::v1::{self, watch_progress_request::Target, watch_progress_response:
 use tokio::time::timeout;
 use tonic::Streaming;
 
-use super::Node;
+use super::System;
 
 /// A watcher hears something at least every 15 seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(40);
@@ -22,8 +22,8 @@ pub(crate) struct Mark {
 
 impl Mark {
     /// Where the job is now.
-    pub(crate) async fn now(node: &Node, job_id: &str) -> Self {
-        let mut stream = watch(node, job_id, Bytes::new()).await;
+    pub(crate) async fn now(system: &System, job_id: &str) -> Self {
+        let mut stream = watch(system, job_id, Bytes::new()).await;
         let first = next(&mut stream).await.expect("a snapshot");
         let Some(Message::Snapshot(snapshot)) = &first.message else {
             panic!("no snapshot: {first:?}")
@@ -36,8 +36,8 @@ impl Mark {
     }
 
     /// All events after it; the job must end.
-    pub(crate) async fn events(&self, node: &Node, job_id: &str) -> Vec<v1::JobEvent> {
-        let mut stream = watch(node, job_id, self.token.clone()).await;
+    pub(crate) async fn events(&self, system: &System, job_id: &str) -> Vec<v1::JobEvent> {
+        let mut stream = watch(system, job_id, self.token.clone()).await;
         let mut events = Vec::new();
         while let Some(message) = next(&mut stream).await {
             if let Some(Message::Event(event)) = message.message {
@@ -48,15 +48,20 @@ impl Mark {
     }
 
     /// The numbers of all events after it; the job must end.
-    pub(crate) async fn seqs(&self, node: &Node, job_id: &str) -> Vec<i64> {
-        self.events(node, job_id).await.iter().map(|event| event.seq).collect()
+    pub(crate) async fn seqs(&self, system: &System, job_id: &str) -> Vec<i64> {
+        self.events(system, job_id)
+            .await
+            .iter()
+            .map(|event| event.seq)
+            .collect()
     }
 }
 
-async fn watch(node: &Node, job_id: &str, resume_token: Bytes) -> Streaming<v1::WatchProgressResponse> {
+async fn watch(system: &System, job_id: &str, resume_token: Bytes) -> Streaming<v1::WatchProgressResponse> {
     let target = Some(Target::JobId(job_id.to_owned()));
     let request = v1::WatchProgressRequest { target, resume_token };
-    node.progress()
+    system
+        .progress()
         .await
         .watch_progress(request)
         .await

@@ -1,5 +1,6 @@
-//! What the tests stand on: nodes and commands as processes of their own, clips, and ways to look at what came out.
+//! What the tests stand on: nodes, separate servers and commands as processes of their own, clips, and ways to look at what came out.
 
+mod calls;
 mod cli;
 mod clip;
 mod events;
@@ -9,17 +10,27 @@ mod noise;
 mod playback;
 mod process;
 mod procfs;
+mod receiver;
+mod server;
+mod store;
+mod stream;
+mod system;
 mod wait;
 
 pub(crate) use self::{
+    calls::upload,
     cli::Cli,
     clip::{Clip, Tool, clip, tool},
     events::Mark,
     http::{get, get_ok},
-    node::{Node, Setup},
+    node::Node,
     noise::noise,
     playback::{Playback, count_frames},
     process::{Ended, Process, buf_path, reelway, reelway_path},
-    procfs::{children_of, memory_peak_kib, working_in},
+    procfs::{children_of, memory_kib, memory_peak_kib, working_in},
+    receiver::{Delivery, Receiver, Says, WEBHOOK_SECRET},
+    server::{Role, Server, Setup, channel},
+    stream::WriteStream,
+    system::{Shape, System},
     wait::{within, within_secs},
 };

@@ -38,7 +38,8 @@ pub(crate) struct Ended {
 pub(crate) fn reelway<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(reelway_path());
     command.args(args);
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REELWAY_")) {
+    let is_ours = |name: &str| name.starts_with("REELWAY_") || name.starts_with("OTEL_");
+    for (name, _) in env::vars_os().filter(|(name, _)| is_ours(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command
@@ -103,6 +104,11 @@ impl Process {
     pub(crate) fn signal(&self, signal: Signal) {
         assert!(self.child.id().is_some(), "the process has ended");
         kill(self.pid, signal).expect("it is ours");
+    }
+
+    /// Whether it is still there.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it is ours").is_none()
     }
 
     /// Waits for its end and for its last line.

@@ -43,10 +43,17 @@ pub(crate) fn children_of(parent: Pid, program: &str) -> Vec<Pid> {
 
 /// The most memory that a process had at once, in KiB.
 pub(crate) fn memory_peak_kib(pid: Pid) -> u64 {
+    status_kib(pid, "VmHWM:")
+}
+
+/// The memory that a process has now, in KiB.
+pub(crate) fn memory_kib(pid: Pid) -> u64 {
+    status_kib(pid, "VmRSS:")
+}
+
+fn status_kib(pid: Pid, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .expect("a line for the peak");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.expect("a line for it").trim().trim_end_matches(" kB");
+    number.parse().expect("a number")
 }

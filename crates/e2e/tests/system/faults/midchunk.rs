@@ -1,9 +1,9 @@
-//! Invariant 1: what was acknowledged is there after a kill, byte for byte.
+//! Invariant 1: what was acknowledged is there after a kill, byte for byte, on whichever server the client goes on.
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use rand::{Rng as _, rngs::StdRng};
 use reelway::v1::{self, upload_service_client::UploadServiceClient};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -11,13 +11,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, transport::Channel};
 use uuid::Uuid;
 
-use crate::harness::{Node, noise};
+use super::seed;
+use crate::harness::{Role, Shape, System, noise};
 
 /// How often the server is killed, unless this variable says more.
 const KILLS_MIN: usize = 100;
 const KILLS_VARIABLE: &str = "REELWAY_TEST_KILLS";
-/// Choose the moments of another run with this variable.
-const SEED_VARIABLE: &str = "REELWAY_TEST_SEED";
 const MIB: usize = 1 << 20;
 /// Every file is a part of one block of noise.
 const NOISE_BYTES: usize = 48 * MIB;
@@ -26,19 +25,24 @@ const LIFE_MS_MAX: u64 = 220;
 
 type Uploads = UploadServiceClient<Channel>;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn acked_is_durable_through_100_kills() {
-    let seed = env::var(SEED_VARIABLE).map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
-    eprintln!("{SEED_VARIABLE}={seed}");
-    let kills = env::var(KILLS_VARIABLE).map_or(KILLS_MIN, |kills| {
-        kills.parse::<usize>().expect("a number").max(KILLS_MIN)
-    });
-    let mut random = StdRng::seed_from_u64(seed);
+on_both!(
+    fault_01_acked_is_durable_through_100_kills,
+    Shape {
+        upload: 2,
+        worker: 0,
+        ..Shape::default()
+    }
+);
+
+async fn fault_01_acked_is_durable_through_100_kills(mut system: System) {
+    let (mut random, seed) = seed::random();
+    let kills = seed::number(KILLS_VARIABLE, KILLS_MIN).max(KILLS_MIN);
     let noise = Bytes::from(noise(seed, NOISE_BYTES));
-    let mut node = Node::start().await;
     let (mut done, mut file, mut cut) = (Vec::new(), File::new(&mut random, &noise), 0);
-    for _ in 0..kills {
-        let mut uploads = node.uploads().await;
+    for kill in 0..kills {
+        // Of two servers, one is killed while the other one starts again.
+        system.server(Role::Upload, kill).ready().await;
+        let mut uploads = system.uploads_of(kill).await;
         let life = Duration::from_millis(random.random_range(0..LIFE_MS_MAX));
         let sending = async {
             // Answers that the server sent before it died count, so the client reads until the connection breaks.
@@ -49,9 +53,10 @@ async fn acked_is_durable_through_100_kills() {
                 done.push(std::mem::replace(&mut file, File::new(&mut random, &noise)));
             }
         };
+        let server = system.server_mut(Role::Upload, kill);
         let killing = async {
             tokio::time::sleep(life).await;
-            node.kill9().await;
+            server.kill9().await;
         };
         let (status, ()) = tokio::join!(sending, killing);
         assert!(
@@ -59,15 +64,16 @@ async fn acked_is_durable_through_100_kills() {
             "only the kill ends a stream: {status:?}"
         );
         cut += usize::from(file.upload_id.is_some());
-        node.restart().await;
+        server.start_again();
     }
-    let mut uploads = node.uploads().await;
+    system.server(Role::Upload, kills).ready().await;
+    let mut uploads = system.uploads_of(kills).await;
     file.go_on(&mut uploads, &mut random)
         .await
         .expect("nobody kills the server any more");
     done.push(file);
     for file in &done {
-        file.is_whole(&node, &mut uploads).await;
+        file.is_whole(&system, &mut uploads).await;
     }
     eprintln!(
         "{kills} kills, {cut} of them in the middle of one of {} uploads",
@@ -161,7 +167,7 @@ impl File {
     }
 
     /// The server says that the upload is complete, and what it stored is the file.
-    async fn is_whole(&self, node: &Node, uploads: &mut Uploads) {
+    async fn is_whole(&self, system: &System, uploads: &mut Uploads) {
         let upload_id = self.upload_id.clone().expect("it was created");
         let upload = uploads
             .get_upload(v1::GetUploadRequest {
@@ -174,9 +180,10 @@ impl File {
             (upload.durable_offset, upload.size_bytes),
             (self.size(), Some(self.size()))
         );
-        let shard = &upload_id[upload_id.len() - 2..];
-        let stored = std::fs::read(node.data().join("store/uploads").join(shard).join(&upload_id)).expect("the bytes");
-        assert!(stored == self.data, "{upload_id} is not what was sent");
+        assert!(
+            system.stored(&upload_id) == self.data,
+            "{upload_id} is not what was sent"
+        );
     }
 }
 

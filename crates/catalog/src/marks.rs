@@ -1,0 +1,71 @@
+//! Whether anything changed, for many jobs or uploads at once: what a server asks on behalf of all that it looks after.
+
+use std::collections::HashMap;
+
+use reelway_domain::{EventSeq, JobId, Offset, UploadId, UploadState, WriterEpoch};
+use sqlx::any::AnyRow;
+
+use crate::{
+    Catalog, Error,
+    sql::{Sql, list},
+};
+
+/// The most ids in one statement.
+const IDS_MAX: usize = 512;
+
+static OF_JOBS: Sql = Sql::new("SELECT id, event_seq FROM jobs WHERE id {in:$1}");
+static OF_UPLOADS: Sql = Sql::new("SELECT id, state, durable_offset, writer_epoch FROM uploads WHERE id {in:$1}");
+
+/// What changes with an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadMark {
+    /// Where it stands.
+    pub state: UploadState,
+    /// Every byte below is on stable storage.
+    pub durable_offset: Offset,
+    /// The newest writer.
+    pub writer_epoch: WriterEpoch,
+}
+
+impl Catalog {
+    /// The number of each job's last event. A job that is gone is missing.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn event_seqs(&self, jobs: &[JobId]) -> Result<HashMap<JobId, EventSeq>, Error> {
+        let mut seqs = HashMap::with_capacity(jobs.len());
+        for some in jobs.chunks(IDS_MAX) {
+            for row in self.marks(&OF_JOBS, some).await? {
+                let (id, seq): (String, i64) = sqlx::FromRow::from_row(&row)?;
+                seqs.insert(id.parse()?, EventSeq(seq));
+            }
+        }
+        Ok(seqs)
+    }
+
+    /// Where each upload stands. An upload that is gone is missing.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn upload_marks(&self, uploads: &[UploadId]) -> Result<HashMap<UploadId, UploadMark>, Error> {
+        let mut marks = HashMap::with_capacity(uploads.len());
+        for some in uploads.chunks(IDS_MAX) {
+            for row in self.marks(&OF_UPLOADS, some).await? {
+                let (id, state, durable_offset, writer_epoch): (String, String, i64, i64) =
+                    sqlx::FromRow::from_row(&row)?;
+                let mark = UploadMark {
+                    state: state.parse()?,
+                    durable_offset: Offset(durable_offset),
+                    writer_epoch: WriterEpoch(writer_epoch),
+                };
+                marks.insert(id.parse()?, mark);
+            }
+        }
+        Ok(marks)
+    }
+
+    async fn marks(&self, select: &'static Sql, ids: &[impl ToString]) -> Result<Vec<AnyRow>, Error> {
+        let query = sqlx::query(select.on(self.dialect)).bind(list(ids.iter().map(ToString::to_string))?);
+        Ok(query.fetch_all(&self.read).await?)
+    }
+}

@@ -1,0 +1,80 @@
+//! What the roles of a process stand on: each is made once, and a role takes what it needs.
+
+use reelway_blob::DiskStore;
+use reelway_bus::Bus;
+use reelway_catalog::Catalog;
+use reelway_rpc::PlaybackUrls;
+use tokio::sync::OnceCell;
+
+use super::{start, stop::Stop, store_url::StoreUrl, vitals::Vitals};
+use crate::{config::ServeConfig, error::CliError};
+
+/// The name under which the catalog keeps which store belongs to it.
+const STORE_SETTING: &str = "store";
+
+/// What the roles of a process stand on.
+pub(super) struct Parts {
+    pub(super) config: ServeConfig,
+    pub(super) catalog: Catalog,
+    pub(super) bus: Bus,
+    /// Where players find what jobs made.
+    pub(super) urls: PlaybackUrls,
+    pub(super) vitals: Vitals,
+    pub(super) stop: Stop,
+    store: OnceCell<DiskStore>,
+}
+
+impl Parts {
+    /// What there is before a role asked for anything.
+    pub(super) fn new(
+        config: ServeConfig,
+        catalog: Catalog,
+        bus: Bus,
+        urls: PlaybackUrls,
+        vitals: Vitals,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            config,
+            catalog,
+            bus,
+            urls,
+            vitals,
+            stop,
+            store: OnceCell::new(),
+        }
+    }
+
+    /// The store, opened when the first role asks for it.
+    ///
+    /// # Errors
+    /// If it can't be used, or the catalog belongs to another one.
+    pub(super) async fn store(&self) -> Result<DiskStore, CliError> {
+        self.store.get_or_try_init(|| self.open_store()).await.cloned()
+    }
+
+    /// The store, if a role has asked for it.
+    pub(super) fn opened_store(&self) -> Option<&DiskStore> {
+        self.store.get()
+    }
+
+    async fn open_store(&self) -> Result<DiskStore, CliError> {
+        let StoreUrl { dir, sharing } = StoreUrl::of(&self.config)?;
+        let place = dir.display().to_string();
+        let opened = tokio::task::spawn_blocking(move || DiskStore::open(dir, sharing)).await;
+        let store = opened.map_err(store_failure)?.map_err(store_failure)?;
+        let own = store.identity().to_string();
+        let agree = || self.catalog.agree(STORE_SETTING, &own);
+        let agreed = start::answered(&self.catalog, &self.vitals, agree).await?;
+        if agreed == own {
+            return Ok(store);
+        }
+        let message = format!("the catalog belongs to the store {agreed}, and {place} is the store {own}");
+        Err(CliError::failed("STORE_MISMATCH", message)
+            .hint("give every process of a deployment the same --store, and each deployment a database of its own"))
+    }
+}
+
+fn store_failure(error: impl std::fmt::Display) -> CliError {
+    CliError::failed("STORE_UNAVAILABLE", error)
+}

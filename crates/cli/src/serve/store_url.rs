@@ -1,0 +1,95 @@
+//! What `--store` names.
+
+use std::path::{Path, PathBuf};
+
+use reelway_blob::Sharing;
+
+use crate::{config::ServeConfig, error::CliError};
+
+/// A directory that keeps the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoreUrl {
+    /// The directory.
+    pub(crate) dir: PathBuf,
+    /// Whether several processes use it.
+    pub(crate) sharing: Sharing,
+}
+
+impl StoreUrl {
+    /// The store of a configuration.
+    ///
+    /// # Errors
+    /// A usage error if it is not a directory.
+    pub(crate) fn of(config: &ServeConfig) -> Result<Self, CliError> {
+        match &config.store {
+            Some(url) => parse(url),
+            None => Ok(Self {
+                dir: config.data.join("store"),
+                sharing: Sharing::Exclusive,
+            }),
+        }
+    }
+}
+
+fn parse(url: &str) -> Result<StoreUrl, CliError> {
+    let refused = |why: String| CliError::usage(format!("--store {url}: {why}"));
+    if url.starts_with("s3://") || url.starts_with("gs://") {
+        return Err(refused("this release keeps bytes on disks; use file:///DIR".to_owned()));
+    }
+    let path = url.strip_prefix("file://").unwrap_or_default();
+    let (dir, query) = path.split_once('?').unwrap_or((path, ""));
+    if !Path::new(dir).is_absolute() {
+        return Err(refused("it must look like file:///DIR, with the whole path".to_owned()));
+    }
+    let mut sharing = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let given = match pair.split_once('=') {
+            Some(("shared", "true")) => Sharing::Shared,
+            Some(("shared", "false")) => Sharing::Exclusive,
+            Some(("shared", _)) | None => return Err(refused(format!("{pair:?} must be shared=true or shared=false"))),
+            Some((key, _)) => return Err(refused(format!("{key:?} is not known; there is only shared=true"))),
+        };
+        if sharing.replace(given).is_some() {
+            return Err(refused("shared is given twice".to_owned()));
+        }
+    }
+    Ok(StoreUrl {
+        dir: PathBuf::from(dir),
+        sharing: sharing.unwrap_or(Sharing::Exclusive),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_shared_only_if_that_is_said() {
+        for (url, sharing) in [
+            ("file:///srv/reelway", Sharing::Exclusive),
+            ("file:///srv/reelway?", Sharing::Exclusive),
+            ("file:///srv/reelway?shared=false", Sharing::Exclusive),
+            ("file:///srv/reelway?shared=true", Sharing::Shared),
+        ] {
+            let dir = PathBuf::from("/srv/reelway");
+            assert_eq!(parse(url).expect(url), StoreUrl { dir, sharing }, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        for (url, named) in [
+            ("s3://bucket/prefix", "this release"),
+            ("gs://bucket", "this release"),
+            ("file://relative", "whole path"),
+            ("/srv/reelway", "file:///DIR"),
+            ("file:///srv?sharde=true", "\"sharde\""),
+            ("file:///srv?shared=yes", "\"shared=yes\""),
+            ("file:///srv?shared", "\"shared\""),
+            ("file:///srv?shared=true&shared=false", "twice"),
+        ] {
+            let error = parse(url).expect_err(url);
+            assert!(error.message.contains(named), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The command as a process: how servers start, wait, say that they are well, and stop.
+
+mod copy;
+mod drain;
+mod health;
+mod node;
+mod refusal;
+mod split;

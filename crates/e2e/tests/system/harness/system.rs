@@ -1,0 +1,258 @@
+//! The whole system: one embedded node, or separate servers on a Postgres, a Redis and a directory that they share.
+
+use std::{
+    ops::Deref as _,
+    path::{Path, PathBuf},
+};
+
+use reelway_testkit::{Database, FaultProxy, FreshDatabase, Postgres, Redis};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::{
+    Process, reelway,
+    server::{Role, Server, Setup, Wires},
+};
+
+/// What a test wants of a system. An embedded node has one process for everything, whatever is wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    /// How many processes have the role.
+    pub(crate) upload: usize,
+    pub(crate) jobs: usize,
+    pub(crate) progress: usize,
+    pub(crate) worker: usize,
+    /// Options of every process.
+    pub(crate) options: Vec<String>,
+    /// Variables of every process's environment.
+    pub(crate) env: Vec<(String, String)>,
+    /// The Postgres is the test's own, to be broken.
+    pub(crate) own_postgres: bool,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            upload: 1,
+            jobs: 1,
+            progress: 1,
+            worker: 1,
+            options: Vec::new(),
+            env: Vec::new(),
+            own_postgres: false,
+        }
+    }
+}
+
+/// A running system. Dropping it kills it and removes its data.
+pub(crate) struct System {
+    // Before what they use: fields are dropped in this order.
+    servers: Vec<Server>,
+    shared: Option<Shared>,
+    store: PathBuf,
+    dir: TempDir,
+}
+
+/// What separate servers share.
+struct Shared {
+    postgres: Catalog,
+    redis: Redis,
+    /// Options that every server needs beside the addresses of the two.
+    options: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+enum Catalog {
+    Own(Postgres),
+    Fresh(FreshDatabase),
+}
+
+impl System {
+    /// One process.
+    pub(crate) async fn embedded(shape: Shape) -> Self {
+        let setup = Setup {
+            options: shape.options,
+            env: shape.env,
+            ..Setup::default()
+        };
+        Self::one(setup).await
+    }
+
+    /// One process, started in a certain way.
+    pub(crate) async fn one(setup: Setup) -> Self {
+        let dir = tempfile::tempdir().expect("a directory for a node");
+        let data = dir.path().join("data");
+        Self {
+            servers: vec![Server::start(setup, data.clone(), None).await],
+            shared: None,
+            store: data.join("store"),
+            dir,
+        }
+    }
+
+    /// A process for each role, or as many as the shape says.
+    pub(crate) async fn split(shape: Shape) -> Self {
+        Self::split_on(shape, Redis::start().await).await
+    }
+
+    /// [`System::split`], over a certain Redis.
+    pub(crate) async fn split_on(shape: Shape, redis: Redis) -> Self {
+        let dir = tempfile::tempdir().expect("a directory for a system");
+        let store = dir.path().join("store");
+        let postgres = match Database::shared() {
+            Some(server) if !shape.own_postgres => Catalog::Fresh(FreshDatabase::beside(&server)),
+            _ => Catalog::Own(Postgres::start().await),
+        };
+        let mut options = shape.options;
+        options.extend(["--store".to_owned(), format!("file://{}?shared=true", store.display())]);
+        // Nobody balances load here, so nobody has to hear that a server is about to go.
+        options.extend(["--lame-duck", "0s", "--worker-slots", "1"].map(str::to_owned));
+        let shared = Shared {
+            postgres,
+            redis,
+            options,
+            env: shape.env,
+        };
+        migrate(shared.postgres.database()).await;
+        let mut system = Self {
+            servers: Vec::new(),
+            shared: Some(shared),
+            store,
+            dir,
+        };
+        // First the edge: the others tell its address.
+        system.join(Setup::of(Role::Edge)).await;
+        let counts = [
+            (Role::Upload, shape.upload),
+            (Role::Jobs, shape.jobs),
+            (Role::Progress, shape.progress),
+            (Role::Worker, shape.worker),
+        ];
+        for (role, count) in counts {
+            for _ in 0..count {
+                system.join(Setup::of(role)).await;
+            }
+        }
+        system
+    }
+
+    /// Starts a further server and waits until it is ready.
+    pub(crate) async fn join(&mut self, mut setup: Setup) {
+        let shared = self.shared.as_ref().expect("an embedded node is alone");
+        let (database, redis) = (shared.postgres.database(), &shared.redis);
+        let redis_address = ([127, 0, 0, 1], redis.port()).into();
+        let wires = Wires {
+            postgres: FaultProxy::before(database.address()).await,
+            redis: FaultProxy::before(redis_address).await,
+        };
+        setup = setup.option("--database", database.url_through(wires.postgres.address()));
+        setup = setup.option("--redis", format!("redis://{}", wires.redis.address()));
+        setup.options.extend(shared.options.iter().cloned());
+        setup.env.extend(shared.env.iter().cloned());
+        if let Some(edge) = self.servers.first() {
+            setup = setup.option("--public-url", edge.http_url());
+        }
+        let data = self.dir.path().join(format!("server-{}", self.servers.len()));
+        self.servers.push(Server::start(setup, data, Some(wires)).await);
+    }
+
+    /// All servers.
+    pub(crate) fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// All servers.
+    pub(crate) fn servers_mut(&mut self) -> &mut [Server] {
+        &mut self.servers
+    }
+
+    /// The servers that have the role.
+    pub(crate) fn all(&self, role: Role) -> impl Iterator<Item = &Server> {
+        self.servers.iter().filter(move |server| server.has(role))
+    }
+
+    /// The n-th server with the role, counted round: an embedded node is every one of them.
+    pub(crate) fn server(&self, role: Role, n: usize) -> &Server {
+        &self.servers[self.place(role, n)]
+    }
+
+    /// The n-th server with the role, counted round.
+    pub(crate) fn server_mut(&mut self, role: Role, n: usize) -> &mut Server {
+        let place = self.place(role, n);
+        &mut self.servers[place]
+    }
+
+    fn place(&self, role: Role, n: usize) -> usize {
+        let with_role = || (0..self.servers.len()).filter(|place| self.servers[*place].has(role));
+        let count = with_role().count();
+        assert!(count > 0, "no server is {}", role.name());
+        with_role().nth(n % count).expect("it was counted")
+    }
+
+    /// Whether there is a process for each role.
+    pub(crate) fn is_split(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// The database that separate servers share.
+    pub(crate) fn database(&self) -> &Database {
+        self.shared().postgres.database()
+    }
+
+    /// The Postgres of the test's own.
+    pub(crate) fn postgres(&mut self) -> &mut Postgres {
+        match &mut self.shared.as_mut().expect("separate servers").postgres {
+            Catalog::Own(postgres) => postgres,
+            Catalog::Fresh(_) => panic!("this Postgres belongs to other tests, too"),
+        }
+    }
+
+    /// The Redis that separate servers share.
+    pub(crate) fn redis(&self) -> &Redis {
+        &self.shared().redis
+    }
+
+    /// The Redis that separate servers share, to be broken.
+    pub(crate) fn redis_mut(&mut self) -> &mut Redis {
+        &mut self.shared.as_mut().expect("separate servers").redis
+    }
+
+    fn shared(&self) -> &Shared {
+        self.shared.as_ref().expect("separate servers")
+    }
+
+    /// Where the bytes are.
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
+    }
+
+    /// A directory that goes with the system, for whatever else a test needs.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for server in &self.servers {
+                server.show_last_lines();
+            }
+        }
+    }
+}
+
+impl Catalog {
+    fn database(&self) -> &Database {
+        match self {
+            Self::Own(postgres) => postgres.database(),
+            Self::Fresh(database) => database.deref(),
+        }
+    }
+}
+
+async fn migrate(database: &Database) {
+    let command: Command = reelway(["migrate", "--database", &database.url()]);
+    let ended = Process::spawn(command).ended(super::server::STOP_MAX).await;
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+}

@@ -1,0 +1,19 @@
+//! Real servers for tests, and ways to break what lies between them.
+//!
+//! [`Postgres`] and [`Redis`] are private servers on free ports of loopback, [`FreshDatabase`] is a database of its own on a
+//! server that several tests share, and [`FaultProxy`] is the wire between a process and a server. What a test started
+//! ends with it, also if the test is killed. Everything here panics when it fails: there is nothing that a test could do.
+
+mod database;
+mod keeper;
+mod port;
+mod postgres;
+mod proxy;
+mod redis;
+
+pub use database::{Database, FreshDatabase};
+pub use keeper::Daemon;
+pub use port::free_port;
+pub use postgres::Postgres;
+pub use proxy::{FaultProxy, Way};
+pub use redis::{Redis, RedisSentinel};

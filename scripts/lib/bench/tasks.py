@@ -1,0 +1,85 @@
+"""Empty tasks: how soon a ready one is started, and how many a second, against BullMQ on the same Redis."""
+
+import json
+import os
+import statistics
+import subprocess
+
+from common import ROOT, say
+from services import Postgres, Redis
+
+BULLMQ, IOREDIS = "6.7.0", "5.8.2"
+SLOTS = 50
+RATE = 50
+
+
+def measure(tools, work, smoke):
+    bench, directory = tools[1], install_bullmq()
+    count, ready, rounds = (400, 50, 1) if smoke else (10000, 1000, 3)
+    seconds, latencies = {"reelway": [], "bullmq": []}, {"reelway": [], "bullmq": []}
+    with Postgres(work) as postgres, Redis(work) as redis:
+        servers = ["--database", postgres.url, "--redis", redis.url]
+        for number in range(rounds):
+            seconds["bullmq"].append(bullmq_drain(directory, redis.port, f"drain-{number}", count))
+            seconds["reelway"].append(reelway(bench, "drain", *servers, "--count", count, "--slots", SLOTS)["seconds"])
+            say("  round {}: {}".format(number + 1, {name: round(count / rows[-1]) for name, rows in seconds.items()}) + " tasks/s")
+            latencies["bullmq"] += bullmq_start(directory, redis.port, f"start-{number}", ready)
+            options = ["--count", ready, "--slots", SLOTS, "--rate", RATE]
+            latencies["reelway"] += reelway(bench, "start", *servers, *options)["latencies_ms"]
+            say("  round {}: {}".format(number + 1, {name: spread(rows) for name, rows in latencies.items()}))
+    rates = {name: count / statistics.median(rows) for name, rows in seconds.items()}
+    spreads = {name: spread(rows) for name, rows in latencies.items()}
+    return {
+        "tasks_per_s": {name: round(rate) for name, rate in rates.items()},
+        "tasks_rate_ratio": round(rates["reelway"] / rates["bullmq"], 2),
+        "task_start_ms": spreads,
+        "task_start_p99_ratio": round(spreads["reelway"]["p99"] / spreads["bullmq"]["p99"], 2),
+    }
+
+
+def spread(latencies):
+    ordered = sorted(latencies)
+    return {name: round(ordered[min(len(ordered) - 1, int(len(ordered) * q))], 2) for name, q in (("p50", 0.5), ("p99", 0.99))}
+
+
+def reelway(bench, what, *options):
+    argv = [bench, "tasks", what, *map(str, options)]
+    return json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+
+
+def install_bullmq():
+    directory = os.path.join(ROOT, ".cache", "bullmq")
+    package = os.path.join(directory, "node_modules", "bullmq", "package.json")
+    installed = json.load(open(package, encoding="utf-8"))["version"] if os.path.exists(package) else None
+    if installed != BULLMQ or not os.path.exists(os.path.join(directory, "node_modules", "ioredis")):
+        os.makedirs(directory, exist_ok=True)
+        argv = ["npm", "install", "--prefix", directory, "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]
+        subprocess.run([*argv, f"bullmq@{BULLMQ}", f"ioredis@{IOREDIS}"], check=True)
+    return directory
+
+
+def bullmq(directory, *arguments, **options):
+    argv = ["node", os.path.join(ROOT, "scripts", "lib", "bench", "bullmq.mjs"), *map(str, arguments)]
+    return subprocess.Popen(argv, env={**os.environ, "BULLMQ_DIR": directory}, text=True, **options)
+
+
+def finished(process):
+    if process.wait() != 0:
+        raise RuntimeError("BullMQ's side failed")
+
+
+def bullmq_drain(directory, port, queue, count):
+    finished(bullmq(directory, "fill", port, queue, count))
+    worker = bullmq(directory, "drain", port, queue, count, SLOTS, stdout=subprocess.PIPE)
+    result = json.loads(worker.stdout.read().splitlines()[-1])
+    finished(worker)
+    return result["seconds"]
+
+
+def bullmq_start(directory, port, queue, count):
+    worker = bullmq(directory, "start", port, queue, count, SLOTS, stdout=subprocess.PIPE)
+    worker.stdout.readline()
+    finished(bullmq(directory, "add", port, queue, count, RATE))
+    result = json.loads(worker.stdout.read().splitlines()[-1])
+    finished(worker)
+    return result["latencies_ms"]
