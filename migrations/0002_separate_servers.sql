@@ -57,6 +57,9 @@ CREATE INDEX webhooks_unaddressed ON webhooks (message_id) WHERE url = '';
 CREATE INDEX webhooks_ended ON webhooks (updated_at_ms) WHERE state <> 'pending';
 CREATE INDEX webhooks_by_upload ON webhooks (upload_id);
 
+-- The key (job_id, kind, idx) finds a job's tasks as well, and each index costs with every claim.
+DROP INDEX tasks_by_job;
+
 -- For what is removed by age, and for what is counted all the time.
 CREATE INDEX request_ids_by_age ON request_ids (created_at_ms);
 CREATE INDEX jobs_living ON jobs (state) WHERE state IN ('queued', 'running');

@@ -2,6 +2,7 @@
 //! that encodes, with work that does nothing.
 
 use std::{
+    collections::HashMap,
     error::Error,
     io::Write as _,
     process::Stdio,
@@ -90,43 +91,51 @@ pub(crate) async fn start(args: TaskArgs) -> Outcome<()> {
     let shutdown = CancellationToken::new();
     let courier = tokio::spawn(courier::run(catalog.clone(), args.servers.bus()?, shutdown.clone()));
     let (began, pause) = (tokio::time::Instant::now(), Duration::from_secs(1) / args.rate);
+    let mut asked = Vec::with_capacity(args.count);
     for number in 0..args.count {
         sleep_until(began + pause * u32::try_from(number)?).await;
-        let job = NewJob {
-            id: JobId::new(),
-            // Tells the worker when this was asked for.
-            preset: micros()?.to_string(),
-            ladder: preset("fast").ok_or("no such preset")?,
-        };
+        let job = new_job()?;
+        let called = micros()?;
         catalog.create_job(&Tenant::single(), upload, &job, None).await?;
+        asked.push((job.id.to_string(), called, micros()?));
     }
-    let latencies = lines.next_line().await?.ok_or("the worker ended")?;
-    writeln!(std::io::stdout(), "{latencies}")?;
+    let started: HashMap<String, u64> = serde_json::from_str(&lines.next_line().await?.ok_or("the worker ended")?)?;
+    let since = |moment: fn(&(String, u64, u64)) -> u64| {
+        let late = asked
+            .iter()
+            .filter_map(|task| started.get(&task.0)?.checked_sub(moment(task)));
+        // A start that comes before the call has returned came at once.
+        let mut millis: Vec<f64> = late
+            .map(|micros| Duration::from_micros(micros).as_secs_f64() * 1000.0)
+            .collect();
+        millis.resize(asked.len(), 0.0);
+        millis
+    };
+    print(&serde_json::json!({ "from_call_ms": since(|task| task.1), "from_return_ms": since(|task| task.2) }))?;
     shutdown.cancel();
     courier.await?;
     child.wait().await?;
     Ok(())
 }
 
-/// The worker of [`start`].
+/// The worker of [`start`]: prints when it started the first task of each job.
 pub(crate) async fn run_worker(args: TaskArgs) -> Outcome<()> {
     let catalog = args.servers.catalog().await?;
-    let (started, mut latencies) = mpsc::unbounded_channel();
+    let (started, mut starts) = mpsc::unbounded_channel();
     let worker = work(&args, catalog, move |claim| {
         if claim.task.kind == TaskKind::Probe
-            && let (Ok(asked), Ok(now)) = (claim.job.preset.parse::<u64>(), micros())
+            && let Ok(now) = micros()
         {
-            let _ = started.send(now.saturating_sub(asked));
+            let _ = started.send((claim.job.id.to_string(), now));
         }
         None
     })?;
     writeln!(std::io::stdout(), "ready")?;
-    let mut told = Vec::with_capacity(args.count);
+    let mut told = HashMap::with_capacity(args.count);
     while told.len() < args.count {
-        #[expect(clippy::cast_precision_loss, reason = "no start takes years")]
-        told.push(latencies.recv().await.ok_or("the worker ended")? as f64 / 1000.0);
+        told.extend(starts.recv().await);
     }
-    print(&serde_json::json!({ "latencies_ms": told }))?;
+    print(&serde_json::json!(told))?;
     worker.stop().await
 }
 
@@ -189,11 +198,7 @@ async fn fill(catalog: &Catalog, count: usize) -> Outcome<()> {
     while left > 0 {
         let some = left.min(TASKS_PER_JOB);
         left -= some;
-        let job = NewJob {
-            id: JobId::new(),
-            preset: String::new(),
-            ladder: preset("fast").ok_or("no such preset")?,
-        };
+        let job = new_job()?;
         catalog.create_job(&Tenant::single(), upload, &job, None).await?;
         let plan = TaskRef::only(TaskKind::Plan);
         let task = |index| TaskRef {
@@ -214,6 +219,14 @@ async fn fill(catalog: &Catalog, count: usize) -> Outcome<()> {
         }
     }
     Ok(())
+}
+
+fn new_job() -> Outcome<NewJob> {
+    Ok(NewJob {
+        id: JobId::new(),
+        preset: "fast".into(),
+        ladder: preset("fast").ok_or("no such preset")?,
+    })
 }
 
 /// Now, in microseconds since 1970, for two processes of one machine.

@@ -73,7 +73,7 @@ impl Redis {
         let door = Arc::new(Door::new(settings)?);
         let runtime = Handle::current();
         let ended = CancellationToken::new();
-        let link = Link::keep(&runtime, Arc::clone(&door), ended.clone());
+        let link = Link::keep(&runtime, Arc::clone(&door), keys.probe.clone(), ended.clone());
         let sampler = sampler::start(&runtime, link.clone(), keys.samples.clone());
         Ok(Self(Arc::new(Shared {
             door,

@@ -1,7 +1,7 @@
 //! Claiming tasks (invariant 5): which ones, for whom, and what a worker gets with them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -48,18 +48,19 @@ static START_JOBS: Sql = Sql::new(
                      state = 'running', started_at_ms = COALESCE(started_at_ms, {now}), updated_at_ms = {now}
      WHERE id {in:$2} AND state IN ('queued', 'running') RETURNING {job}, plan",
 );
-static UPLOADS: Sql = Sql::new("SELECT {upload} FROM uploads WHERE id {in:$1}");
+static UPLOADS: Sql =
+    Sql::new("SELECT {upload} FROM uploads WHERE id IN (SELECT upload_id FROM jobs WHERE jobs.id {in:$1})");
 
 /// How a job goes on when some of its tasks are claimed.
 #[derive(Serialize)]
 struct Start {
     job: JobId,
-    attempts: i64,
-    events: i64,
+    attempts: usize,
+    events: usize,
 }
 
-/// A job of claimed tasks, with its plan.
-type Started = (Job, Option<String>);
+/// Jobs of claimed tasks, each with its plan.
+type Started = HashMap<JobId, (Job, Option<String>)>;
 
 impl Catalog {
     /// Takes the oldest claimable task, if there is one.
@@ -81,24 +82,9 @@ impl Catalog {
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
-        let Some(jobs) = self.start_jobs(&mut tx, &tasks).await? else {
-            // A job ended in this moment; dropping the transaction undoes the claim.
-            return Ok(Vec::new());
-        };
-        let uploads = self.uploads_of(&mut tx, &jobs).await?;
+        let claims = self.start(&mut tx, tasks).await?;
         self.commit(tx).await?;
-        let claim = |task: Task| {
-            let gone = || Error::Corrupt(format!("{} has no job or no upload", task.id));
-            let (job, plan) = jobs.get(&task.job).ok_or_else(gone)?;
-            let upload = uploads.get(&job.upload).ok_or_else(gone)?;
-            Ok(Claim {
-                task,
-                job: job.clone(),
-                upload: upload.clone(),
-                plan: plan.clone(),
-            })
-        };
-        tasks.into_iter().map(claim).collect()
+        Ok(claims)
     }
 
     async fn take_tasks(
@@ -119,71 +105,92 @@ impl Catalog {
         Ok(tasks)
     }
 
-    /// Starts the jobs of claimed tasks, as far as they have not begun, and tells of it; `None` if one has ended.
-    async fn start_jobs(&self, tx: &mut Tx, tasks: &[Task]) -> Result<Option<HashMap<JobId, Started>>, Error> {
+    /// Starts the jobs of claimed tasks as far as they have not begun, and tells of that.
+    async fn start(&self, tx: &mut Tx, tasks: Vec<Task>) -> Result<Vec<Claim>, Error> {
         let mut changes: BTreeMap<JobId, Vec<Change>> = BTreeMap::new();
-        for task in tasks {
+        for task in &tasks {
             let of_job = changes.entry(task.job).or_default();
             of_job.push(task_change(task, TaskState::Running));
         }
-        let starts = self.plan_starts(tx, &mut changes).await?;
-        let rows = sqlx::query(START_JOBS.on(self.dialect))
-            .bind(list(starts)?)
-            .bind(list(changes.keys())?)
-            .fetch_all(&mut ***tx)
-            .await?;
-        if rows.len() < changes.len() {
-            return Ok(None);
-        }
-        let mut jobs = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            let job = Job::try_from(row)?;
-            tx.push_events(row, changes.get(&job.id).map_or(&[], Vec::as_slice))?;
-            jobs.insert(job.id, (job, Columns(row).text_or_null("plan")?));
-        }
-        Ok(Some(jobs))
+        let uploads = self.uploads_of(tx, changes.keys()).await?;
+        let states = self.lock_jobs(tx, changes.keys().collect()).await?;
+        let jobs = self.start_jobs(tx, changes, &states).await?;
+        let claim = |task: Task| {
+            let gone = || Error::Corrupt(format!("{} has no job that goes on, or no upload", task.id));
+            let (job, plan) = jobs.get(&task.job).ok_or_else(gone)?;
+            let upload = uploads.get(&job.upload).ok_or_else(gone)?;
+            Ok(Claim {
+                task,
+                job: job.clone(),
+                upload: upload.clone(),
+                plan: plan.clone(),
+            })
+        };
+        tasks.into_iter().map(claim).collect()
     }
 
-    /// Locks the jobs before they are looked at, so that only one of several claims is the first, which has one more to tell.
-    async fn plan_starts(&self, tx: &mut Tx, changes: &mut BTreeMap<JobId, Vec<Change>>) -> Result<Vec<Start>, Error> {
+    /// Locks jobs before they are looked at, so that only one of several claims is a job's first.
+    async fn lock_jobs(&self, tx: &mut Tx, jobs: BTreeSet<&JobId>) -> Result<HashMap<JobId, JobState>, Error> {
         let rows: Vec<(String, String)> = sqlx::query_as(LOCK_JOBS.on(self.dialect))
-            .bind(list(changes.keys())?)
+            .bind(list(jobs)?)
             .fetch_all(&mut ***tx)
             .await?;
-        let mut starts = Vec::with_capacity(rows.len());
-        for (job, state) in rows {
-            let job: JobId = job.parse()?;
-            let changes = changes.entry(job).or_default();
-            let attempts = count_of(changes);
-            if state == JobState::Queued.as_str() {
+        let state = |(job, state): (String, String)| Ok((job.parse()?, state.parse()?));
+        rows.into_iter().map(state).collect()
+    }
+
+    /// Counts the attempts of locked jobs, and tells what changes. A job that was queued has one more thing to tell.
+    async fn start_jobs(
+        &self,
+        tx: &mut Tx,
+        mut changes: BTreeMap<JobId, Vec<Change>>,
+        states: &HashMap<JobId, JobState>,
+    ) -> Result<Started, Error> {
+        let mut starts = Vec::with_capacity(changes.len());
+        for (job, changes) in &mut changes {
+            let attempts = changes.len();
+            if states.get(job) == Some(&JobState::Queued) {
                 let running = Change::JobState {
                     state: JobState::Running,
                     error: None,
                 };
                 changes.insert(0, running);
             }
-            let events = count_of(changes);
-            starts.push(Start { job, attempts, events });
+            starts.push(Start {
+                job: *job,
+                attempts,
+                events: changes.len(),
+            });
         }
-        Ok(starts)
+        if starts.is_empty() {
+            return Ok(Started::new());
+        }
+        let rows = sqlx::query(START_JOBS.on(self.dialect))
+            .bind(list(starts)?)
+            .bind(list(changes.keys())?)
+            .fetch_all(&mut ***tx)
+            .await?;
+        let mut jobs = Started::with_capacity(rows.len());
+        for row in &rows {
+            let job = Job::try_from(row)?;
+            tx.push_events(row, changes.get(&job.id).map_or(&[], Vec::as_slice))?;
+            jobs.insert(job.id, (job, Columns(row).text_or_null("plan")?));
+        }
+        Ok(jobs)
     }
 
-    async fn uploads_of(
+    async fn uploads_of<'a>(
         &self,
         tx: &mut Tx,
-        jobs: &HashMap<JobId, Started>,
+        jobs: impl Iterator<Item = &'a JobId>,
     ) -> Result<HashMap<UploadId, Upload>, Error> {
         let rows = sqlx::query(UPLOADS.on(self.dialect))
-            .bind(list(jobs.values().map(|(job, _)| job.upload))?)
+            .bind(list(jobs)?)
             .fetch_all(&mut ***tx)
             .await?;
         let upload = |row| Upload::try_from(row).map(|upload| (upload.id, upload));
         rows.iter().map(upload).collect()
     }
-}
-
-fn count_of(changes: &[Change]) -> i64 {
-    i64::try_from(changes.len()).unwrap_or(i64::MAX)
 }
 
 pub(crate) fn task_change(task: &Task, state: TaskState) -> Change {

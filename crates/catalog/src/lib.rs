@@ -2,7 +2,9 @@
 //!
 //! The catalog is the only truth (invariant 4). Each method is one statement or one transaction; a transaction holds no
 //! lock while bytes flow or ffmpeg runs. Locks are always taken in the same order, so that no two transactions wait for
-//! each other: a request id, the upload, each job's tasks by ascending id, jobs by ascending id, the tenant.
+//! each other: a request id, the upload, tasks by ascending id, jobs by ascending id, tenants by ascending id. A change
+//! gathers its events and hints (`tx.rs`) and writes them as it commits, so tenants are locked last, and only for a moment.
+//! Claims wait for no task: they pass over those that others hold.
 
 mod claim;
 #[cfg(test)]
@@ -53,7 +55,7 @@ pub use request::{Created, RequestId};
 pub use row::{Job, Task, Upload};
 pub use schema::Schema;
 pub use sql::Dialect;
-pub use stats::{Backlog, Queue};
+pub use stats::{Backlog, Connections, Queue};
 pub use success::Success;
 pub use upload::NewUpload;
 pub use upload_end::UploadEnd;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use reelway_domain::{Hint, Notice};
+use reelway_domain::Notice;
 use serde::Serialize;
 use sqlx::{Any, Transaction};
 use tokio::sync::Notify;
@@ -90,16 +90,6 @@ impl OutboxBatch {
 }
 
 impl Catalog {
-    /// Leaves a hint that is written when the change commits.
-    #[expect(
-        clippy::unused_async,
-        reason = "whoever leaves a hint need not know when it is written"
-    )]
-    pub(crate) async fn leave_hint(&self, tx: &mut Tx, hint: Hint) -> Result<(), Error> {
-        tx.leave(hint);
-        Ok(())
-    }
-
     /// Writes the hints that a change has gathered.
     pub(crate) async fn write_hints(&self, tx: &mut Tx) -> Result<Vec<Fresh>, Error> {
         /// A row of the outbox.

@@ -40,7 +40,26 @@ static BACKLOG: Sql = Sql::new(
             (SELECT COUNT(*) FROM webhooks WHERE state = 'pending')",
 );
 
+/// The connections of this process to its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// How many are open.
+    pub open: u32,
+    /// How many of them wait to be used.
+    pub idle: u32,
+}
+
 impl Catalog {
+    /// Looks at the pool; asks the database nothing.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let idle = u32::try_from(self.write.num_idle()).unwrap_or(u32::MAX);
+        Connections {
+            open: self.write.size(),
+            idle,
+        }
+    }
+
     /// Measures the queue of all tenants.
     ///
     /// # Errors

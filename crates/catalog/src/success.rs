@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use reelway_domain::{JobId, LeaseEpoch, TaskId, TaskState};
+use reelway_domain::{LeaseEpoch, TaskId, TaskState};
 use serde::Serialize;
 
 use crate::{
@@ -65,7 +65,7 @@ impl Catalog {
         let mut tx = self.begin().await?;
         let pairs: Vec<_> = successes.iter().map(|s| (&s.task, s.result.as_str())).collect();
         let mut done = self.record(&mut tx, &pairs).await?;
-        let mut changes: Vec<(JobId, _)> = Vec::with_capacity(done.len());
+        let mut changes = Vec::with_capacity(done.len());
         let mut answers = Vec::with_capacity(successes.len());
         for Success { task, .. } in successes {
             // Taken out, so that of two in the list that say the same only one counts.

@@ -156,6 +156,7 @@ impl Catalog {
         let jobs = self.living_jobs_of(tx, upload.id).await?;
         self.end_jobs(tx, &jobs, state, failure, std::slice::from_ref(&change))
             .await?;
-        self.leave_hint(tx, Hint::Upload { upload: upload.id }).await
+        tx.leave(Hint::Upload { upload: upload.id });
+        Ok(())
     }
 }

@@ -110,7 +110,7 @@ impl Catalog {
         let jobs = self.lock_living_jobs_of(&mut tx, id).await?;
         let changes: Vec<_> = jobs.iter().map(|job| (*job, &change)).collect();
         self.append_all(&mut tx, &changes).await?;
-        self.leave_hint(&mut tx, Hint::Upload { upload: id }).await?;
+        tx.leave(Hint::Upload { upload: id });
         self.wake_for_jobs(&mut tx, &jobs).await?;
         self.commit(tx).await?;
         Ok(Commit::Done(upload))

@@ -63,6 +63,10 @@ pub(crate) struct ServeConfig {
     pub(crate) store: Option<String>,
     /// How many tasks the worker runs at a time.
     pub(crate) worker_slots: NonZeroUsize,
+    /// The address space of one ffmpeg process, in bytes; absent: the media crate's own choice.
+    pub(crate) encoder_memory: Option<u64>,
+    /// How long an ffmpeg process may get no further; absent: the media crate's own choice.
+    pub(crate) encoder_stall: Option<Duration>,
     /// The beginning of playback URLs; absent: `http://` and the address that `http` was bound to.
     pub(crate) public_url: Option<String>,
     /// How long an unfinished upload is kept after its last byte.
@@ -201,6 +205,8 @@ impl ServeOptions {
             store: self.store.or(below.store),
             worker_slots: self.worker_slots.or(below.worker_slots),
             worker_memory: self.worker_memory.or(below.worker_memory),
+            encoder_memory: self.encoder_memory.or(below.encoder_memory),
+            encoder_stall: self.encoder_stall.or(below.encoder_stall),
             public_url: self.public_url.or(below.public_url),
             upload_expiry: self.upload_expiry.or(below.upload_expiry),
             stream_window: self.stream_window.or(below.stream_window),
@@ -246,6 +252,8 @@ impl ServeOptions {
             redis_prefix: self.redis_prefix.unwrap_or_else(|| REDIS_PREFIX.to_owned()),
             store: self.store,
             worker_slots: self.worker_slots.unwrap_or_else(|| slots::fitting(self.worker_memory)),
+            encoder_memory: self.encoder_memory.map(|size| size.0),
+            encoder_stall: self.encoder_stall.map(|stall| stall.0),
             public_url: self.public_url,
             upload_expiry: or(self.upload_expiry, limits::UPLOAD_EXPIRY_DEFAULT),
             stream_window: self.stream_window.map(|size| size.0),

@@ -76,6 +76,13 @@ pub(crate) struct ServeOptions {
     /// control group has]
     #[arg(long, value_name = "BYTES", env = "REELWAY_WORKER_MEMORY")]
     pub(crate) worker_memory: Option<ByteSize>,
+    /// Give one ffmpeg process so much address space; one that needs more is tried once more rendition by rendition [default:
+    /// 4G]
+    #[arg(long, value_name = "BYTES", env = "REELWAY_ENCODER_MEMORY")]
+    pub(crate) encoder_memory: Option<ByteSize>,
+    /// Kill an ffmpeg process that has got no further for so long, and try again [default: 60s]
+    #[arg(long, value_name = "DURATION", env = "REELWAY_ENCODER_STALL")]
+    pub(crate) encoder_stall: Option<HumanDuration>,
     /// Where players reach this node, the beginning of playback URLs [default: http:// and the HTTP address]
     #[arg(long, value_name = "URL", env = "REELWAY_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,

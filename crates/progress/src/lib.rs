@@ -3,11 +3,12 @@
 //! Transitions are read from the catalog by their numbers, so that none is missed whatever becomes of hints
 //! (invariant 10). Samples come over the bus into one [`Hub`] per server and are merged there. A watcher is never sent
 //! to: it is woken, and pulls what it has not told yet when its client has room for it. So a slow client costs no memory
-//! (invariant 8).
+//! (invariant 8), and no connection to the catalog.
 
 mod everything;
 mod hub;
 mod lookout;
+mod messages;
 mod model;
 mod one;
 mod pace;

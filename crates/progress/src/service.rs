@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use futures_util::{Stream, stream};
+use futures_util::Stream;
 use reelway::v1::{self, progress_service_server::ProgressServiceServer};
 use reelway_catalog::Catalog;
 use reelway_domain::{Failure, Tenant, limits};
@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     Hub, Pace,
+    messages::{Answer, messages},
     one::One,
     target,
     watch::{Sources, Watch},
@@ -72,7 +73,7 @@ impl Progress {
 
 #[tonic::async_trait]
 impl v1::progress_service_server::ProgressService for Progress {
-    type WatchProgressStream = Pin<Box<dyn Stream<Item = Result<v1::WatchProgressResponse, Status>> + Send>>;
+    type WatchProgressStream = Pin<Box<dyn Stream<Item = Answer> + Send>>;
 
     async fn get_progress(
         &self,
@@ -97,16 +98,4 @@ impl v1::progress_service_server::ProgressService for Progress {
             .map_err(|failure| to_status(&failure))?;
         Ok(Response::new(Box::pin(messages(watch))))
     }
-}
-
-/// The messages of a watch, made when they are asked for.
-fn messages(watch: Watch) -> impl Stream<Item = Result<v1::WatchProgressResponse, Status>> {
-    stream::unfold(Some(watch), |watch| async {
-        let mut watch = watch?;
-        match watch.next().await {
-            Ok(Some(message)) => Some((Ok(message), Some(watch))),
-            Ok(None) => None,
-            Err(failure) => Some((Err(to_status(&failure)), None)),
-        }
-    })
 }

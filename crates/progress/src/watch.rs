@@ -127,17 +127,14 @@ impl Watch {
                 let snapshot = self.snapshot().await?;
                 return Ok(Some(self.message(Message::Snapshot(snapshot))));
             }
-            if let Some(event) = self.events.pop_front() {
-                return Ok(Some(self.tell(&event)));
+            if let Some(message) = self.at_hand() {
+                return Ok(Some(message));
             }
             if self.look_is_due {
                 if self.look().await? == Rest::Ended {
                     return Ok(None);
                 }
                 continue;
-            }
-            if let Some(sample) = self.samples.pop_front() {
-                return Ok(Some(self.message(Message::Sample(sample))));
             }
             let now = Instant::now();
             if self.sample_is_due && now >= self.sample_at {
@@ -150,6 +147,21 @@ impl Watch {
             }
             self.wait().await;
         }
+    }
+
+    /// The next message, if there is nothing to ask or to wait for.
+    pub(crate) fn at_hand(&mut self) -> Option<v1::WatchProgressResponse> {
+        if self.snapshot_is_due {
+            return None;
+        }
+        if let Some(event) = self.events.pop_front() {
+            return Some(self.tell(&event));
+        }
+        if self.look_is_due {
+            return None;
+        }
+        let sample = self.samples.pop_front()?;
+        Some(self.message(Message::Sample(sample)))
     }
 
     /// Waits until something may be due.

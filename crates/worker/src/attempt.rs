@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 use crate::{
     Claimed, Worker,
     lease::{Keeper, LeaseEnd},
+    meter,
     scratch::Scratch,
     trace,
     work::{self, Done, Job},
@@ -41,11 +42,12 @@ async fn attempt(worker: &Arc<Worker>, claimed: Claimed, stop_now: CancellationT
     let task = claim.task.clone();
     tracing::debug!(job.id = %task.job, task.id = %task.id, kind = %task.kind, attempt = task.attempt, "task started");
     let mut keeper = Keeper::start(worker, &task, asked_at);
+    meter::started(&claim);
     let started_at = Instant::now();
     let outcome = do_it(worker, &Job::new(worker, claim), &mut keeper, &stop_now).await;
-    record(worker, &task, outcome).await;
-    metrics::histogram!("reelway_task_duration_seconds", "kind" => task.kind.as_str())
-        .record(started_at.elapsed().as_secs_f64());
+    let worked = started_at.elapsed();
+    let label = record(worker, &task, outcome).await;
+    meter::ended(&task, label, worked);
 }
 
 async fn do_it(worker: &Worker, job: &Job, keeper: &mut Keeper, stop_now: &CancellationToken) -> Outcome {
@@ -97,7 +99,8 @@ pub(crate) fn ran_out_of_memory(task: &Task) -> bool {
         .is_some_and(|error| error.reason == Reason::EncoderOutOfMemory)
 }
 
-async fn record(worker: &Worker, task: &Task, outcome: Outcome) {
+/// Records what came of it, and gives the word for that.
+async fn record(worker: &Worker, task: &Task, outcome: Outcome) -> &'static str {
     match &outcome {
         Outcome::Failed(failure, _) => tracing::info!(
             job.id = %task.job, task.id = %task.id, attempt = task.attempt, reason = %failure.reason,
@@ -119,7 +122,7 @@ async fn record(worker: &Worker, task: &Task, outcome: Outcome) {
     }
     let label = label(&outcome, &fenced);
     trace::ended(label, !counts && !matches!(outcome, Outcome::HandBack));
-    metrics::counter!("reelway_task_attempts_total", "kind" => task.kind.as_str(), "outcome" => label).increment(1);
+    label
 }
 
 fn label(outcome: &Outcome, fenced: &Result<Fenced, Error>) -> &'static str {

@@ -5,7 +5,7 @@ use reelway_catalog::{Catalog, Effect, Error, Fenced, Success};
 use tokio::sync::{mpsc, oneshot};
 
 /// The most successes in one transaction.
-const BATCH_MAX: usize = 64;
+const BATCH_MAX: usize = 256;
 
 /// Records successes that mean nothing for the job but their result. Clones share the transactions.
 #[derive(Debug, Clone)]

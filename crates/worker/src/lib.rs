@@ -8,6 +8,7 @@ mod attempt;
 mod fidelity;
 mod finish;
 mod lease;
+mod meter;
 mod pool;
 mod scratch;
 #[cfg(test)]

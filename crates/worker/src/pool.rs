@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The most tasks that are claimed at a time, so that one worker doesn't take what others wait for.
-const CLAIMS_MAX: usize = 64;
+const CLAIMS_MAX: usize = 256;
 
 /// A number of slots over one catalog and one bus.
 #[derive(Debug)]

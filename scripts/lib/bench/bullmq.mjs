@@ -2,8 +2,8 @@
 //
 //   node bullmq.mjs fill REDIS_PORT QUEUE COUNT            adds COUNT jobs
 //   node bullmq.mjs drain REDIS_PORT QUEUE COUNT SLOTS     processes COUNT jobs; prints {"seconds"}
-//   node bullmq.mjs add REDIS_PORT QUEUE COUNT RATE        adds COUNT jobs at RATE a second
-//   node bullmq.mjs start REDIS_PORT QUEUE COUNT SLOTS     processes COUNT jobs; prints {"latencies_ms"} from add to start
+//   node bullmq.mjs add REDIS_PORT QUEUE COUNT RATE        adds COUNT jobs at RATE a second; prints {id: [called, returned]}
+//   node bullmq.mjs start REDIS_PORT QUEUE COUNT SLOTS     processes COUNT jobs; prints when each was started, by its id
 import { createRequire } from "node:module";
 
 const require = createRequire(process.env.BULLMQ_DIR + "/");
@@ -26,24 +26,31 @@ if (role === "fill") {
   const queue = new Queue(name, { connection });
   await queue.waitUntilReady();
   const began = now();
+  const asked = {};
   const adding = [];
+  const add = async () => {
+    const called = now();
+    const job = await queue.add("empty", {}, clean);
+    asked[job.id] = [called, now()];
+  };
   for (let i = 0; i < total; i++) {
     const due = began + (i * 1000) / Number(value);
     const pause = due - now();
     if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
-    adding.push(queue.add("empty", { added: now() }, clean));
+    adding.push(add());
   }
   await Promise.all(adding);
+  console.log(JSON.stringify(asked));
   await queue.close();
 } else {
-  const latencies = [];
+  const started = {};
   let done = 0;
   let finish;
   const finished = new Promise((resolve) => (finish = resolve));
   let began;
   const work = async (job) => {
     began ??= now();
-    if (role === "start") latencies.push(now() - job.data.added);
+    if (role === "start") started[job.id] = now();
   };
   const worker = new Worker(name, work, { connection, concurrency: Number(value) });
   worker.on("completed", () => {
@@ -53,6 +60,6 @@ if (role === "fill") {
   console.log("ready");
   await finished;
   const seconds = (now() - began) / 1000;
-  console.log(JSON.stringify(role === "start" ? { latencies_ms: latencies } : { seconds }));
+  console.log(JSON.stringify(role === "start" ? started : { seconds }));
   await worker.close();
 }

@@ -9,32 +9,38 @@ from common import ROOT, say
 from services import Postgres, Redis
 
 BULLMQ, IOREDIS = "6.7.0", "5.8.2"
-SLOTS = 50
+SLOTS = 256
 RATE = 50
 
 
 def measure(tools, work, smoke):
     bench, directory = tools[1], install_bullmq()
     count, ready, rounds = (400, 50, 1) if smoke else (10000, 1000, 3)
-    seconds, latencies = {"reelway": [], "bullmq": []}, {"reelway": [], "bullmq": []}
+    seconds = {"reelway": [], "bullmq": []}
+    late = {since: {"reelway": [], "bullmq": []} for since in ("from_return_ms", "from_call_ms")}
     with Postgres(work) as postgres, Redis(work) as redis:
         servers = ["--database", postgres.url, "--redis", redis.url]
         for number in range(rounds):
             seconds["bullmq"].append(bullmq_drain(directory, redis.port, f"drain-{number}", count))
             seconds["reelway"].append(reelway(bench, "drain", *servers, "--count", count, "--slots", SLOTS)["seconds"])
             say("  round {}: {}".format(number + 1, {name: round(count / rows[-1]) for name, rows in seconds.items()}) + " tasks/s")
-            latencies["bullmq"] += bullmq_start(directory, redis.port, f"start-{number}", ready)
             options = ["--count", ready, "--slots", SLOTS, "--rate", RATE]
-            latencies["reelway"] += reelway(bench, "start", *servers, *options)["latencies_ms"]
-            say("  round {}: {}".format(number + 1, {name: spread(rows) for name, rows in latencies.items()}))
+            told = {"bullmq": bullmq_start(directory, redis.port, f"start-{number}", ready)}
+            told["reelway"] = reelway(bench, "start", *servers, *options)
+            for since, rows in late.items():
+                for name in rows:
+                    rows[name] += told[name][since]
+                say(f"  round {number + 1}: {since} " + str({name: spread(told[name][since]) for name in rows}))
     rates = {name: count / statistics.median(rows) for name, rows in seconds.items()}
-    spreads = {name: spread(rows) for name, rows in latencies.items()}
-    return {
+    figures = {
         "tasks_per_s": {name: round(rate) for name, rate in rates.items()},
         "tasks_rate_ratio": round(rates["reelway"] / rates["bullmq"], 2),
-        "task_start_ms": spreads,
-        "task_start_p99_ratio": round(spreads["reelway"]["p99"] / spreads["bullmq"]["p99"], 2),
     }
+    for since, rows in late.items():
+        spreads = {name: spread(row) for name, row in rows.items()}
+        figures[f"task_start_{since}"] = spreads
+        figures[f"task_start_{since}_p99_ratio"] = round(spreads["reelway"]["p99"] / max(spreads["bullmq"]["p99"], 0.01), 2)
+    return figures
 
 
 def spread(latencies):
@@ -79,7 +85,11 @@ def bullmq_drain(directory, port, queue, count):
 def bullmq_start(directory, port, queue, count):
     worker = bullmq(directory, "start", port, queue, count, SLOTS, stdout=subprocess.PIPE)
     worker.stdout.readline()
-    finished(bullmq(directory, "add", port, queue, count, RATE))
-    result = json.loads(worker.stdout.read().splitlines()[-1])
+    adder = bullmq(directory, "add", port, queue, count, RATE, stdout=subprocess.PIPE)
+    asked = json.loads(adder.stdout.read())
+    finished(adder)
+    started = json.loads(worker.stdout.read().splitlines()[-1])
     finished(worker)
-    return result["latencies_ms"]
+    # A start that comes before the call has returned came at once.
+    late = {name: [max(0, started[job] - asked[job][at]) for job in asked] for at, name in enumerate(("from_call_ms", "from_return_ms"))}
+    return late

@@ -23,16 +23,7 @@ enum Standing {
 }
 
 impl Health {
-    /// There is a connection, and it answers.
-    pub(super) fn answers(&self) {
-        self.change(|standing| match standing {
-            // Reading may work while writing doesn't.
-            Standing::Refusing => Standing::Refusing,
-            Standing::Unknown | Standing::Away | Standing::Up => Standing::Up,
-        });
-    }
-
-    /// Something was published.
+    /// Something was written, or could have been.
     pub(super) fn accepts(&self) {
         self.change(|_| Standing::Up);
     }
@@ -42,7 +33,7 @@ impl Health {
         self.fall(Standing::Away, trouble);
     }
 
-    /// Something was not published.
+    /// Something was not written.
     pub(super) fn fails(&self, trouble: &Trouble) {
         let refuses = trouble.code().is_some();
         let to = if refuses { Standing::Refusing } else { Standing::Away };

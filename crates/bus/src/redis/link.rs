@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fred::{interfaces::ClientLike as _, types::Value};
+use fred::{interfaces::StreamsInterface as _, types::Value};
 use tokio::{
     runtime::Handle,
     sync::watch,
@@ -17,8 +17,8 @@ use super::{
     trouble::Trouble,
 };
 
-/// How often a connection is asked whether it is alive.
-const PING_EVERY: Duration = Duration::from_secs(1);
+/// How often a connection is asked whether it is alive and takes writes.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How long the first try to connect is waited for. Later, nobody waits for a connection.
 const FIRST_TRY_MAX: Duration = Duration::from_millis(300);
 
@@ -39,10 +39,10 @@ enum State {
 
 impl Link {
     /// Connects, and connects again, until `ended`.
-    pub(super) fn keep(runtime: &Handle, door: Arc<Door>, ended: CancellationToken) -> Self {
+    pub(super) fn keep(runtime: &Handle, door: Arc<Door>, probe: String, ended: CancellationToken) -> Self {
         let (sender, state) = watch::channel(State::New);
         let health = Arc::<Health>::default();
-        let keep = keep(door, sender, Arc::clone(&health));
+        let keep = keep(door, probe, sender, Arc::clone(&health));
         runtime.spawn(ended.run_until_cancelled_owned(keep));
         Self { state, health }
     }
@@ -64,7 +64,7 @@ impl Link {
     }
 }
 
-async fn keep(door: Arc<Door>, state: watch::Sender<State>, health: Arc<Health>) {
+async fn keep(door: Arc<Door>, probe: String, state: watch::Sender<State>, health: Arc<Health>) {
     let mut backoff = Backoff::default();
     loop {
         let trouble = match door.connect().await {
@@ -72,7 +72,7 @@ async fn keep(door: Arc<Door>, state: watch::Sender<State>, health: Arc<Health>)
                 backoff = Backoff::default();
                 let session = Arc::new(session);
                 state.send_replace(State::Up(Arc::clone(&session)));
-                stay(&session, &health).await
+                stay(&session, &probe, &health).await
             }
             Err(trouble) => trouble,
         };
@@ -83,18 +83,22 @@ async fn keep(door: Arc<Door>, state: watch::Sender<State>, health: Arc<Health>)
     }
 }
 
-/// Stays with a connection until it ends.
-async fn stay(session: &Session, health: &Health) -> Trouble {
-    let mut ping = interval(PING_EVERY);
-    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Stays with a connection until it ends. A server that is full answers and takes nothing: so it is asked to write.
+async fn stay(session: &Session, probe: &str, health: &Health) -> Trouble {
+    let mut ask = interval(PROBE_EVERY);
+    ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        health.answers();
         tokio::select! {
             trouble = session.ended() => return trouble,
-            _ = ping.tick() => {}
+            _ = ask.tick() => {}
         }
-        if let Err(trouble) = session.ask(ANSWER_MAX, session.client.ping::<Value>(None)).await {
-            return trouble;
+        let write = session
+            .client
+            .xadd::<Value, _, _, _, _>(probe, true, None, "*", vec![("probe", "")]);
+        match session.ask(ANSWER_MAX, write).await {
+            Ok(_) => health.accepts(),
+            Err(trouble) if trouble.leaves_connection() => health.fails(&trouble),
+            Err(trouble) => return trouble,
         }
     }
 }

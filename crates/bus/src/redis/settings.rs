@@ -134,6 +134,8 @@ pub(super) struct Keys {
     pub(super) tasks: String,
     pub(super) events: String,
     pub(super) samples: String,
+    /// A stream that is never made: adding to it only if it is there tells whether Redis takes writes.
+    pub(super) probe: String,
 }
 
 impl Keys {
@@ -143,6 +145,7 @@ impl Keys {
             tasks: key("tasks"),
             events: key("events"),
             samples: key("samples"),
+            probe: key("probe"),
         }
     }
 }

@@ -19,7 +19,7 @@ use reelway_domain::{JobId, JobState, LeaseEpoch, TaskId, WorkerId};
 use tokio::{runtime::Handle, task::block_in_place};
 
 use super::{db::Db, fixture::*, on_both};
-use crate::{Beat, Cancelled, Dialect, Effect, Fenced, Retried, Success, Task};
+use crate::{Beat, Cancelled, Claim, Dialect, Effect, Fenced, Retried, Success, Task};
 
 on_both!(both_databases_one_behaviour);
 
@@ -27,6 +27,7 @@ const CHUNKS: i32 = 2;
 const STEPS_MAX: usize = 90;
 /// Each iteration of shrinking runs a whole case.
 const SHRINK_ITERATIONS_MAX: u32 = 400;
+const LEASE: Duration = Duration::from_secs(3600);
 const LEASE_MINUTES: i64 = 60;
 /// No sum of these is the length of a lease, so the time that the test itself takes doesn't matter.
 const MINUTES: [i64; 2] = [25, 40];
@@ -85,7 +86,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (0..2_usize, 1..4_usize).prop_map(|(worker, count_max)| Step::Claim { worker, count_max }),
         4 => which().prop_map(Step::Beat),
         12 => (which(), outcome).prop_map(|(which, outcome)| Step::End(which, outcome)),
-        2 => (0..2_usize).prop_map(|worker| Step::EndAll { worker }),
+        4 => (0..2_usize).prop_map(|worker| Step::EndAll { worker }),
         5 => prop_oneof![Just(MINUTES[0]), Just(MINUTES[1])].prop_map(|minutes| Step::Pass { minutes }),
         4 => Just(Step::Reap),
         1 => any::<Index>().prop_map(Step::Cancel),
@@ -178,14 +179,13 @@ impl Model<'_> {
     }
 
     async fn claim(&mut self, worker: usize, count_max: usize) {
-        let ttl = Duration::from_secs(LEASE_MINUTES.unsigned_abs() * 60);
-        let claims = self
-            .db
-            .catalog
-            .claim_batch(self.workers[worker], ttl, count_max)
-            .await
-            .unwrap();
+        let owner = self.workers[worker];
+        let claims = self.db.catalog.claim_batch(owner, LEASE, count_max).await.unwrap();
         assert!(claims.len() <= count_max);
+        self.claimed(worker, claims);
+    }
+
+    fn claimed(&mut self, worker: usize, claims: Vec<Claim>) {
         for task in claims.into_iter().map(|claim| claim.task) {
             assert!(!self.leases.contains_key(&task.id), "two workers have {}", task.id);
             assert!(!self.succeeded.contains(&task.id), "{} is done", task.id);
@@ -224,8 +224,7 @@ impl Model<'_> {
 
     async fn beat(&mut self, which: &Which) {
         let Some(task) = self.find(which) else { return };
-        let ttl = Duration::from_secs(LEASE_MINUTES.unsigned_abs() * 60);
-        let is_alive = self.db.catalog.heartbeat(&task, ttl).await.unwrap() == Beat::Alive;
+        let is_alive = self.db.catalog.heartbeat(&task, LEASE).await.unwrap() == Beat::Alive;
         assert_eq!(is_alive, self.holds(&task));
         if is_alive && let Some(lease) = self.leases.get_mut(&task.id) {
             lease.until_minute = self.minute + LEASE_MINUTES;

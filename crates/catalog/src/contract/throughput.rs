@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{db::Db, fixture::*, on_both};
-use crate::{Catalog, Effect, Success};
+use crate::{Catalog, Claim, Effect, Success};
 
 /// Tasks of the backlog.
 const TASKS: i32 = 4000;
@@ -75,16 +75,19 @@ async fn of_batches(db: &Db) {
         if claims.is_empty() {
             break;
         }
-        let success = |claim: crate::Claim| Success {
-            task: claim.task,
-            result: "{}".into(),
-        };
         done.send(claims.into_iter().map(success).collect()).await.unwrap();
     }
     drop(done);
     finisher.await.unwrap();
     report("batches", db, began);
     assert_eq!(db.count("tasks WHERE state <> 'succeeded'").await, 0);
+}
+
+fn success(claim: Claim) -> Success {
+    Success {
+        task: claim.task,
+        result: "{}".into(),
+    }
 }
 
 async fn of_single_tasks(db: &Db) {

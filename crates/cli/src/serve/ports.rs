@@ -3,6 +3,8 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    thread,
+    time::{Duration, Instant},
 };
 
 use tokio::net::{TcpListener, TcpSocket};
@@ -15,6 +17,10 @@ use crate::{
 
 /// Connections that may wait for being accepted.
 const BACKLOG: u32 = 1024;
+/// How long an address that is in use is waited for.
+const IN_USE_MAX: Duration = Duration::from_secs(1);
+/// The pause between two tries.
+const IN_USE_RETRY_EVERY: Duration = Duration::from_millis(50);
 /// The gRPC address of all roles together.
 const SHARED: GrpcRole = GrpcRole {
     name: "grpc",
@@ -140,20 +146,32 @@ pub(super) struct Reserved {
 }
 
 impl Reserved {
-    /// Takes an address for the option that named it.
+    /// Takes an address for the option that named it. One that is in use is waited for a moment: a server that was killed
+    /// while it started a child leaves its sockets to that child until the child's program begins. Blocks: nothing else runs
+    /// in this process yet.
     pub(super) fn take(option: &str, address: SocketAddr) -> Result<Self, CliError> {
-        let taken = || -> io::Result<Self> {
-            let socket = match address {
-                SocketAddr::V4(_) => TcpSocket::new_v4()?,
-                SocketAddr::V6(_) => TcpSocket::new_v6()?,
-            };
-            // Connections of a server that has just ended must not keep the next one from starting.
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            let address = socket.local_addr()?;
-            Ok(Self { socket, address })
+        let deadline = Instant::now() + IN_USE_MAX;
+        loop {
+            match Self::try_take(address) {
+                Ok(reserved) => return Ok(reserved),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                    thread::sleep(IN_USE_RETRY_EVERY);
+                }
+                Err(error) => return Err(unavailable(option, address, &error)),
+            }
+        }
+    }
+
+    fn try_take(address: SocketAddr) -> io::Result<Self> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
-        taken().map_err(|error| unavailable(option, address, &error))
+        // Connections of a server that has just ended must not keep the next one from starting.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
     }
 
     /// Begins to take connections.

@@ -92,9 +92,13 @@ pub(super) async fn edge(parts: &Parts, running: &mut Running, listener: TcpList
 
 /// Runs tasks.
 pub(super) async fn worker(parts: &Parts, running: &mut Running) -> Result<(), CliError> {
-    let tools = Tools::find(Limits::default())
-        .await
-        .map_err(|error| tools_failure(&error))?;
+    let usual = Limits::default();
+    let limits = Limits {
+        memory_bytes_max: parts.config.encoder_memory.unwrap_or(usual.memory_bytes_max),
+        stall_max: parts.config.encoder_stall.unwrap_or(usual.stall_max),
+        ..usual
+    };
+    let tools = Tools::find(limits).await.map_err(|error| tools_failure(&error))?;
     tracing::info!(ffmpeg = tools.version(), sandbox = %tools.confinement(), "media tools found");
     let settings = reelway_worker::Settings {
         slots: parts.config.worker_slots.get(),

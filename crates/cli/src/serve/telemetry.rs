@@ -16,6 +16,9 @@ use crate::{
     serve_args::{LogFormat, Role},
 };
 
+/// Bounds of histograms of how many times as fast as playing something is.
+const RATIOS: [f64; 9] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+
 /// Bounds of the histograms, in seconds: from a commit on a fast disk to a long job.
 const SECONDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0,
@@ -48,6 +51,7 @@ pub(super) fn start(config: &ServeConfig) -> Result<Telemetry, CliError> {
     })?;
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_ratio".to_owned()), &RATIOS))
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|error| CliError::failed("TELEMETRY", format!("metrics: {error}")))?;
     metrics::gauge!("reelway_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);

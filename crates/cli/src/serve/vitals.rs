@@ -125,6 +125,10 @@ impl Vitals {
     /// Looks at the catalog until `shutdown`.
     pub(super) async fn watch_catalog(self, catalog: Catalog, shutdown: CancellationToken) {
         let look = || async {
+            let connections = catalog.connections();
+            let used = connections.open.saturating_sub(connections.idle);
+            metrics::gauge!("reelway_database_connections", "state" => "used").set(used);
+            metrics::gauge!("reelway_database_connections", "state" => "idle").set(connections.idle);
             let answer = timeout(CATALOG_ANSWER_MAX, catalog.ping()).await;
             told(answer, "the database does not answer")
         };

@@ -11,6 +11,7 @@ mod order;
 mod pages;
 mod python;
 mod refusals;
+mod roles;
 mod steering;
 mod streaming;
 mod tracing;

@@ -32,6 +32,9 @@ pub(crate) use self::outcome::Finished;
 use self::{lines::Lines, spawner::Group, tail::Tail};
 use crate::{Error, Limits};
 
+/// Counts processes of ffmpeg and ffprobe by how they ended.
+const EXITS: &str = "reelway_ffmpeg_exits_total";
+
 /// One start of one program.
 pub(crate) struct Invocation<'a> {
     /// The program's absolute path.
@@ -77,7 +80,19 @@ pub(crate) async fn run(
         Ok(finished) => span.record("process.exit.code", finished.status.code()),
         Err(_) => span.record("otel.status_code", "ERROR"),
     };
+    metrics::counter!(EXITS, "reason" => reason(&finished)).increment(1);
     finished
+}
+
+/// How a process ended, in one word: a reason of a failure, or what its status says.
+fn reason(finished: &Result<Finished, Error>) -> &'static str {
+    match finished {
+        Ok(finished) if finished.status.success() => "success",
+        Ok(finished) if finished.status.code().is_none() => "signal",
+        Ok(_) => "error",
+        Err(Error::Cancelled) => "cancelled",
+        Err(error) => error.failure().map_or("unknown", |failure| failure.reason.as_str()),
+    }
 }
 
 /// The span of a run that is a part of something larger.

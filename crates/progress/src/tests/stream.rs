@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use reelway::v1::{self, get_progress_request, watch_progress_response::Message};
 use reelway_domain::{JobId, Reason, Sample, Tenant, UploadId};
 use tokio_util::sync::CancellationToken;
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{entry, job_target, refusal, upload_target};
 use crate::{
     Pace,
+    messages::messages,
     testing::{Fixture, SIZE, patient},
     watch::Watch,
 };
@@ -185,6 +187,32 @@ async fn a_slow_reader_gets_a_snapshot_and_every_event_but_few_samples() {
         "the first, and one when it was far behind: {snapshots:?}"
     );
     assert!(samples < 10, "{samples}");
+}
+
+#[tokio::test]
+async fn who_does_not_read_keeps_nothing_from_others() {
+    let fixture = Fixture::new().await;
+    let (job, target) = (fixture.job().await, get_progress_request::Target::JobId);
+    let mut unread = Vec::new();
+    // More than there are connections to the catalog.
+    for _ in 0..50 {
+        let (sources, shutdown) = (fixture.sources(), fixture.shutdown.clone());
+        let watch = Watch::open(sources, patient(), shutdown, job_target(job), b"").await;
+        let mut messages = Box::pin(messages(watch.unwrap()));
+        // Polled once and never again, like the stream of a client that has no more room.
+        assert!(futures_util::poll!(messages.next()).is_pending());
+        unread.push(messages);
+    }
+    let client = fixture.serve(patient()).await;
+    let get = client.get(v1::GetProgressRequest {
+        target: Some(target(job.to_string())),
+    });
+    tokio::time::timeout(Duration::from_secs(10), get)
+        .await
+        .expect("an answer")
+        .unwrap();
+    let first = unread[0].next().await.unwrap().unwrap();
+    entry(first.message.unwrap());
 }
 
 #[tokio::test]

@@ -132,6 +132,13 @@ async fn it_may_be_full_and_refuse() {
     let seen = metrics(&snapshotter);
     assert_eq!((seen["reelway_bus_up"], seen["reelway_bus_errors_total"]), (0.0, 1.0));
     assert_eq!(redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await, "OK");
+    // Nobody has to publish for it to be seen.
+    comes(async {
+        while metrics(&snapshotter)["reelway_bus_up"] != 1.0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     // The connection was good all the time, so this goes through at once.
     bus.publish(&[notice(job())]).await.unwrap();
     let seen = metrics(&snapshotter);

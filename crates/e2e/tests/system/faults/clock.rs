@@ -38,6 +38,10 @@ async fn fault_31_clocks_are_wrong() {
             system.join(setup.env("FAKETIME_DONT_FAKE_MONOTONIC", "1")).await;
         }
     }
+    for server in system.servers().iter().skip(2) {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", server.pid())).expect("it runs");
+        assert!(maps.contains(LIBRARY), "its clock is wrong: {maps}");
+    }
     let unfinished = [
         created(&mut system.uploads_of(0).await).await,
         created(&mut system.uploads_of(1).await).await,

@@ -1,34 +1,32 @@
 //! Several servers that expire uploads and deliver webhooks, of which some die: each is done once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use rand::Rng as _;
 use reelway::v1::{self, job_event::Change};
 use tokio::time::sleep;
 
-use super::{jobs::is_end, seed};
-use crate::harness::{Mark, Receiver, Role, Shape, System, WEBHOOK_SECRET, WriteStream, within_secs};
+use super::{ending::WEBHOOK_SECS_MAX, jobs::is_end, seed};
+use crate::harness::{Mark, Role, Shape, System, WriteStream, within_secs};
 
 /// Uploads that nobody finishes.
 const UPLOADS: usize = 20;
 const KILLS: usize = 6;
 /// The longest life of a server between two kills: it looks for what has expired every 5 s, beginning with its start.
 const LIFE_MS_MAX: u64 = 1500;
-const JOB_FAILED: &str = "job.failed";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn fault_37_controllers_die_embedded() {
-    let receiver = Receiver::start(&[]).await;
-    fault_37(System::embedded(told(&receiver)).await, &receiver).await;
-}
+on_both!(
+    fault_37_controllers_die,
+    Shape {
+        jobs: 2,
+        worker: 0,
+        options: ["--upload-expiry", "2s"].map(str::to_owned).to_vec(),
+        has_receiver: true,
+        ..Shape::default()
+    }
+);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn fault_37_controllers_die_split() {
-    let receiver = Receiver::start(&[]).await;
-    fault_37(System::split(told(&receiver)).await, &receiver).await;
-}
-
-async fn fault_37(mut system: System, receiver: &Receiver) {
+async fn fault_37_controllers_die(mut system: System) {
     let (mut random, _) = seed::random();
     let mut unfinished = Vec::new();
     let mut uploads = system.uploads().await;
@@ -70,44 +68,11 @@ async fn fault_37(mut system: System, receiver: &Receiver) {
         })
         .await;
     }
-    let failed = system.job(&unfinished[0].2).await.state() == v1::JobState::Failed;
-    let ids = || {
-        let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for delivery in receiver
-            .deliveries()
-            .iter()
-            .filter(|delivery| delivery.event() == JOB_FAILED)
-        {
-            let of_job = ids.entry(delivery.job_id().expect("a job").to_owned()).or_default();
-            if !of_job.contains(&delivery.id) {
-                of_job.push(delivery.id.clone());
-            }
-        }
-        ids
-    };
-    let told = if failed { UPLOADS } else { 0 };
-    // What a server had in hand when it died is another one's after a minute.
-    within_secs(100, "all webhooks", async || ids().len() >= told).await;
+    let told = || system.receiver().taken("job.failed");
+    within_secs(WEBHOOK_SECS_MAX, "all webhooks", async || told().len() == UPLOADS).await;
     assert!(
-        ids().values().all(|ids| ids.len() == 1),
+        told().values().all(|ids| ids.len() == 1),
         "one message for each: {:?}",
-        ids()
+        told()
     );
-}
-
-fn told(receiver: &Receiver) -> Shape {
-    let options = [
-        "--upload-expiry",
-        "2s",
-        "--webhook-url",
-        &receiver.url(),
-        "--webhook-allow-private",
-    ];
-    Shape {
-        jobs: 2,
-        worker: 0,
-        options: options.map(str::to_owned).to_vec(),
-        env: vec![("REELWAY_WEBHOOK_SECRET".to_owned(), WEBHOOK_SECRET.to_owned())],
-        ..Shape::default()
-    }
 }

@@ -11,19 +11,25 @@ use reelway_domain::Reason;
 use tokio::time::interval;
 
 use super::jobs::{HEAVY, JOB_MAX, Job, SHORT, encoder};
-use crate::harness::{Role, Shape, System, children_of};
+use crate::harness::{Node, Role, Shape, System, children_of, within_secs};
 
 /// How often processes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 on_both!(fault_22_input_that_crashes_ffmpeg, Shape::default());
+on_both!(
+    fault_23_ffmpeg_hangs,
+    Shape {
+        options: ["--encoder-stall", "2s"].map(str::to_owned).to_vec(),
+        ..Shape::default()
+    }
+);
 on_both!(fault_25_ffmpeg_runs_out_of_memory, Shape::default());
 
 /// Each process that reads this input dies, whoever starts it.
-async fn fault_22_input_that_crashes_ffmpeg(system: System) {
-    let before = system.server(Role::Worker, 0).pid();
+async fn fault_22_input_that_crashes_ffmpeg(mut system: System) {
     let poison = Job::of(&system, HEAVY, "fast").await;
-    let failed = ends_while_each_dies(&system, &poison.id, Signal::SIGSEGV).await;
+    let failed = ends_while_each_gets(&system, &poison.id, Signal::SIGSEGV).await;
     assert_eq!(failed.state(), v1::JobState::Failed, "{failed:?}");
     let error = failed.error.expect("why it failed");
     assert_eq!(error.reason, Reason::EncoderFailed.as_str(), "{error:?}");
@@ -36,7 +42,29 @@ async fn fault_22_input_that_crashes_ffmpeg(system: System) {
     // It is kept to be looked at, the queue goes on, and no worker had to be restarted.
     assert_eq!(system.job(&poison.id).await.state(), v1::JobState::Failed);
     Job::of(&system, SHORT, "fast").await.ends_right(&system).await;
-    assert_eq!(system.server(Role::Worker, 0).pid(), before);
+    assert!(system.server_mut(Role::Worker, 0).is_running());
+}
+
+/// Stopped, so that it lives and gets no further.
+async fn fault_23_ffmpeg_hangs(system: System) {
+    let job = Job::of(&system, HEAVY, "fast").await;
+    encoder(&system).await;
+    for ffmpeg in processes(&system) {
+        kill(ffmpeg, Signal::SIGSTOP).expect("it runs");
+    }
+    job.ends_right(&system).await;
+    let tasks = system.tasks(&job.id).await;
+    assert!(
+        tasks.iter().any(|task| task.attempt == 2),
+        "what hung was tried again: {tasks:?}"
+    );
+
+    let hopeless = Job::of(&system, HEAVY, "fast").await;
+    let failed = ends_while_each_gets(&system, &hopeless.id, Signal::SIGSTOP).await;
+    assert_eq!(failed.state(), v1::JobState::Failed, "{failed:?}");
+    let error = failed.error.expect("why it failed");
+    assert_eq!(error.reason, Reason::EncoderStalled.as_str(), "{error:?}");
+    within_secs(10, "no process that hangs", async || processes(&system).is_empty()).await;
 }
 
 /// Killed from outside, as the kernel does when memory runs out.
@@ -55,7 +83,7 @@ async fn fault_25_ffmpeg_runs_out_of_memory(system: System) {
     );
 
     let greedy = Job::of(&system, HEAVY, "fast").await;
-    let failed = ends_while_each_dies(&system, &greedy.id, Signal::SIGKILL).await;
+    let failed = ends_while_each_gets(&system, &greedy.id, Signal::SIGKILL).await;
     assert_eq!(failed.state(), v1::JobState::Failed, "{failed:?}");
     let error = failed.error.expect("why it failed");
     assert_eq!(error.reason, Reason::SourceLimitExceeded.as_str(), "{error:?}");
@@ -66,9 +94,28 @@ async fn fault_25_ffmpeg_runs_out_of_memory(system: System) {
     );
 }
 
+/// The real limit, far below what this clip needs even one rendition at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_25_memory_is_limited() {
+    let node = Node::with(&["--encoder-memory", "350M"]).await;
+    let job = Job::of(&node, HEAVY, "standard").await;
+    let failed = node.job_ended(&job.id, JOB_MAX).await;
+    let error = failed.error.expect("why it failed");
+    assert_eq!(error.reason, Reason::SourceLimitExceeded.as_str(), "{error:?}");
+    let tasks = node.tasks(&job.id).await;
+    assert!(
+        tasks.iter().any(|task| task.attempt == 2),
+        "once more, with less: {tasks:?}"
+    );
+    assert!(
+        tasks.iter().all(|task| task.attempt <= 2),
+        "at most once more: {tasks:?}"
+    );
+}
+
 /// Waits for the job's end, while each ffmpeg gets a signal as soon as it is seen.
-async fn ends_while_each_dies(system: &System, job_id: &str, signal: Signal) -> v1::Job {
-    let all_die = async {
+async fn ends_while_each_gets(system: &System, job_id: &str, signal: Signal) -> v1::Job {
+    let all_get_it = async {
         let mut tick = interval(LOOK_EVERY);
         loop {
             tick.tick().await;
@@ -80,7 +127,7 @@ async fn ends_while_each_dies(system: &System, job_id: &str, signal: Signal) -> 
     };
     tokio::select! {
         job = system.job_ended(job_id, JOB_MAX) => job,
-        () = all_die => unreachable!("it never ends"),
+        () = all_get_it => unreachable!("it never ends"),
     }
 }
 

@@ -4,26 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rand::{Rng as _, rngs::StdRng};
-use reelway::v1::{self, upload_service_client::UploadServiceClient};
-use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, transport::Channel};
-use uuid::Uuid;
 
-use super::seed;
+use super::{file::File, seed};
 use crate::harness::{Role, Shape, System, noise};
 
 /// How often the server is killed, unless this variable says more.
 const KILLS_MIN: usize = 100;
 const KILLS_VARIABLE: &str = "REELWAY_TEST_KILLS";
-const MIB: usize = 1 << 20;
 /// Every file is a part of one block of noise.
-const NOISE_BYTES: usize = 48 * MIB;
+const NOISE_BYTES: usize = 48 << 20;
+/// Large enough that most kills come in the middle of one.
+const FILE_BYTES: std::ops::Range<usize> = 8 << 20..40 << 20;
 /// The longest life of a server, counted from when a client begins to send.
 const LIFE_MS_MAX: u64 = 220;
-
-type Uploads = UploadServiceClient<Channel>;
 
 on_both!(
     fault_01_acked_is_durable_through_100_kills,
@@ -38,7 +31,8 @@ async fn fault_01_acked_is_durable_through_100_kills(mut system: System) {
     let (mut random, seed) = seed::random();
     let kills = seed::number(KILLS_VARIABLE, KILLS_MIN).max(KILLS_MIN);
     let noise = Bytes::from(noise(seed, NOISE_BYTES));
-    let (mut done, mut file, mut cut) = (Vec::new(), File::new(&mut random, &noise), 0);
+    let file = |random: &mut StdRng| File::part_of(&noise, FILE_BYTES, random);
+    let (mut done, mut sent, mut cut) = (Vec::new(), file(&mut random), 0);
     for kill in 0..kills {
         // Of two servers, one is killed while the other one starts again.
         system.server(Role::Upload, kill).ready().await;
@@ -47,10 +41,10 @@ async fn fault_01_acked_is_durable_through_100_kills(mut system: System) {
         let sending = async {
             // Answers that the server sent before it died count, so the client reads until the connection breaks.
             loop {
-                if let Err(status) = file.go_on(&mut uploads, &mut random).await {
+                if let Err(status) = sent.go_on(&mut uploads, &mut random).await {
                     return status;
                 }
-                done.push(std::mem::replace(&mut file, File::new(&mut random, &noise)));
+                done.push(std::mem::replace(&mut sent, file(&mut random)));
             }
         };
         let server = system.server_mut(Role::Upload, kill);
@@ -63,15 +57,15 @@ async fn fault_01_acked_is_durable_through_100_kills(mut system: System) {
             std::error::Error::source(&status).is_some(),
             "only the kill ends a stream: {status:?}"
         );
-        cut += usize::from(file.upload_id.is_some());
+        cut += usize::from(sent.upload_id.is_some());
         server.start_again();
     }
     system.server(Role::Upload, kills).ready().await;
     let mut uploads = system.uploads_of(kills).await;
-    file.go_on(&mut uploads, &mut random)
+    sent.go_on(&mut uploads, &mut random)
         .await
         .expect("nobody kills the server any more");
-    done.push(file);
+    done.push(sent);
     for file in &done {
         file.is_whole(&system, &mut uploads).await;
     }
@@ -80,163 +74,4 @@ async fn fault_01_acked_is_durable_through_100_kills(mut system: System) {
         done.len()
     );
     assert!(cut > kills / 2, "most kills are to hit an upload; only {cut} did");
-}
-
-/// A file that a client uploads, and what the client was told about it.
-struct File {
-    request_id: String,
-    data: Bytes,
-    knows_length: bool,
-    has_digest: bool,
-    upload_id: Option<String>,
-    /// The highest offset that the server has acknowledged.
-    acked: i64,
-}
-
-impl File {
-    fn new(random: &mut StdRng, noise: &Bytes) -> Self {
-        let size = random.random_range(8 * MIB..40 * MIB);
-        let start = random.random_range(0..NOISE_BYTES - size);
-        Self {
-            request_id: Uuid::from_u128(random.random()).to_string(),
-            data: noise.slice(start..start + size),
-            knows_length: random.random(),
-            has_digest: random.random(),
-            upload_id: None,
-            acked: 0,
-        }
-    }
-
-    fn size(&self) -> i64 {
-        i64::try_from(self.data.len()).expect("a length")
-    }
-
-    /// Sends what the server lacks, to the end or until the connection breaks.
-    async fn go_on(&mut self, uploads: &mut Uploads, random: &mut StdRng) -> Result<(), Status> {
-        let upload = self.stand(uploads).await?;
-        assert!(
-            upload.durable_offset >= self.acked,
-            "{} was acknowledged: {upload:?}",
-            self.acked
-        );
-        if upload.state() == v1::UploadState::Complete {
-            return Ok(());
-        }
-        assert_eq!(upload.state(), v1::UploadState::Receiving, "{upload:?}");
-        let (chunks, requests) = mpsc::channel(4);
-        let (sent, received) = tokio::join!(
-            send(upload, self.data.clone(), random, chunks),
-            receive(uploads, requests, &mut self.acked)
-        );
-        let (Ok(()) | Err(Broken)) = sent;
-        let upload = received?;
-        assert_eq!(upload.state(), v1::UploadState::Complete, "{upload:?}");
-        assert_eq!(self.acked, self.size());
-        Ok(())
-    }
-
-    /// Where the upload stands. A create call that a kill left without an answer is made again with the same request id.
-    async fn stand(&mut self, uploads: &mut Uploads) -> Result<v1::Upload, Status> {
-        if let Some(upload_id) = self.upload_id.clone() {
-            let answer = uploads
-                .get_upload(v1::GetUploadRequest { upload_id })
-                .await?
-                .into_inner();
-            return Ok(answer.upload.expect("an upload"));
-        }
-        let expected_sha256 = if self.has_digest {
-            Sha256::digest(&self.data).to_vec()
-        } else {
-            Vec::new()
-        };
-        let request = v1::CreateUploadRequest {
-            size_bytes: self.knows_length.then(|| self.size()),
-            expected_sha256: expected_sha256.into(),
-            request_id: self.request_id.clone(),
-            preset: "none".to_owned(),
-            ..Default::default()
-        };
-        let upload = uploads
-            .create_upload(request)
-            .await?
-            .into_inner()
-            .upload
-            .expect("an upload");
-        self.upload_id = Some(upload.id.clone());
-        Ok(upload)
-    }
-
-    /// The server says that the upload is complete, and what it stored is the file.
-    async fn is_whole(&self, system: &System, uploads: &mut Uploads) {
-        let upload_id = self.upload_id.clone().expect("it was created");
-        let upload = uploads
-            .get_upload(v1::GetUploadRequest {
-                upload_id: upload_id.clone(),
-            })
-            .await;
-        let upload = upload.expect("an answer").into_inner().upload.expect("an upload");
-        assert_eq!(upload.state(), v1::UploadState::Complete);
-        assert_eq!(
-            (upload.durable_offset, upload.size_bytes),
-            (self.size(), Some(self.size()))
-        );
-        assert!(
-            system.stored(&upload_id) == self.data,
-            "{upload_id} is not what was sent"
-        );
-    }
-}
-
-/// The other side of the stream is gone.
-struct Broken;
-
-/// Sends from the durable offset on: chunks of many sizes, some of them to be made durable at once.
-async fn send(
-    upload: v1::Upload,
-    data: Bytes,
-    random: &mut StdRng,
-    chunks: mpsc::Sender<v1::StreamUploadRequest>,
-) -> Result<(), Broken> {
-    let mut from = usize::try_from(upload.durable_offset).expect("an offset");
-    loop {
-        let end = data.len().min(from + random.random_range(1..512 << 10));
-        let piece = data.slice(from..end);
-        let finish = end == data.len();
-        let chunk = v1::UploadChunk {
-            upload_id: upload.id.clone(),
-            offset: i64::try_from(from).expect("an offset"),
-            crc32c: random.random::<bool>().then(|| crc32c::crc32c(&piece)),
-            data: piece,
-            flush: random.random_ratio(1, 8),
-            finish,
-        };
-        chunks
-            .send(v1::StreamUploadRequest { chunk: Some(chunk) })
-            .await
-            .map_err(|_| Broken)?;
-        if finish {
-            return Ok(());
-        }
-        from = end;
-    }
-}
-
-/// Takes in acknowledgements until the stream ends. They never go back.
-async fn receive(
-    uploads: &mut Uploads,
-    requests: mpsc::Receiver<v1::StreamUploadRequest>,
-    acked: &mut i64,
-) -> Result<v1::Upload, Status> {
-    let mut answers = uploads.stream_upload(ReceiverStream::new(requests)).await?.into_inner();
-    let mut last = None;
-    while let Some(answer) = answers.message().await? {
-        assert!(
-            answer.durable_offset >= *acked,
-            "the offset went back from {acked} to {}",
-            answer.durable_offset
-        );
-        *acked = answer.durable_offset;
-        last = answer.upload.or(last);
-    }
-    Ok(last.expect("the last answer has the upload"))
 }

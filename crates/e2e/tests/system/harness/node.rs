@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use nix::{sys::signal::Signal, unistd::Pid};
+use nix::unistd::Pid;
 use tonic::transport::Channel;
 
 use super::{
@@ -56,24 +56,9 @@ impl Node {
         self.server().pid()
     }
 
-    /// What it logs.
-    pub(crate) fn log(&self) -> Vec<String> {
-        self.server().log()
-    }
-
     /// Ends the node at once: SIGKILL.
     pub(crate) async fn kill9(&mut self) {
         self.server_mut().kill9().await;
-    }
-
-    /// Asks the node to stop, without waiting for it.
-    pub(crate) fn signal(&self, signal: Signal) {
-        self.server().signal(signal);
-    }
-
-    /// Waits for the node's end.
-    pub(crate) async fn ended(&mut self) -> Ended {
-        self.server_mut().ended().await
     }
 
     /// Asks the node to stop, and waits until it has.

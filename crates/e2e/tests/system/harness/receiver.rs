@@ -1,7 +1,7 @@
 //! A receiver of webhooks, as a user would run one.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -18,11 +18,16 @@ use standardwebhooks::Webhook;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// The secret that receivers here share with the system.
-pub(crate) const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// The header with a message's id.
 const ID: &str = "webhook-id";
 /// The header with the time of a try, in seconds since 1970.
 const TIMESTAMP: &str = "webhook-timestamp";
+
+/// The variable that gives a server the secret.
+pub(crate) fn webhook_secret() -> (String, String) {
+    ("REELWAY_WEBHOOK_SECRET".to_owned(), SECRET.to_owned())
+}
 
 /// What a receiver says to a message.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +105,18 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 
+    /// The ids of the messages of one kind that were taken, by what they are about: the job, or else the upload.
+    pub(crate) fn taken(&self, event: &str) -> BTreeMap<String, BTreeSet<String>> {
+        let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for delivery in self.deliveries() {
+            if delivery.is_taken && delivery.event() == event {
+                let subject = delivery.job_id().or(delivery.upload_id()).expect("what it is about");
+                ids.entry(subject.to_owned()).or_default().insert(delivery.id);
+            }
+        }
+        ids
+    }
+
     /// Everything that arrived.
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         lock(&self.inbox).deliveries.clone()
@@ -114,7 +131,7 @@ impl Drop for Receiver {
 
 async fn take(State(inbox): State<Arc<Mutex<Inbox>>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let says = lock(&inbox).says.pop_front().unwrap_or(Says::Ok);
-    let verified = Webhook::new(WEBHOOK_SECRET).expect("a secret").verify(&body, &headers);
+    let verified = Webhook::new(SECRET).expect("a secret").verify(&body, &headers);
     let text = |name: &str| {
         headers
             .get(name)

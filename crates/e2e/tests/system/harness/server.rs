@@ -20,6 +20,8 @@ const READY_MAX: Duration = Duration::from_secs(60);
 pub(super) const STOP_MAX: Duration = Duration::from_secs(30);
 /// What a server logs when it is ready.
 const READY: &str = "node is ready";
+/// What it logs before that, when it can say what it waits for.
+const ANSWERS: &str = "probes are answered";
 /// So many of its last lines are shown when a test fails.
 const LAST_LINES_MAX: usize = 60;
 
@@ -202,6 +204,12 @@ impl Server {
     pub(crate) async fn ready(&self) {
         let is_it = |line: &str| line.contains(READY).then_some(());
         self.process.err.find(READY_MAX, READY, is_it).await;
+    }
+
+    /// Waits until its admin port answers, ready or not.
+    pub(crate) async fn answers_probes(&self) {
+        let is_it = |line: &str| line.contains(ANSWERS).then_some(());
+        self.process.err.find(READY_MAX, ANSWERS, is_it).await;
     }
 
     /// Where its gRPC services are.

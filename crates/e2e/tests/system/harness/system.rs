@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::{
-    Process, reelway,
+    Process, Receiver,
+    receiver::webhook_secret,
+    reelway,
     server::{Role, Server, Setup, Wires},
 };
 
@@ -28,6 +30,8 @@ pub(crate) struct Shape {
     pub(crate) env: Vec<(String, String)>,
     /// The Postgres is the test's own, to be broken.
     pub(crate) own_postgres: bool,
+    /// There is a receiver of webhooks, which is told of everything.
+    pub(crate) has_receiver: bool,
 }
 
 impl Default for Shape {
@@ -40,7 +44,22 @@ impl Default for Shape {
             options: Vec::new(),
             env: Vec::new(),
             own_postgres: false,
+            has_receiver: false,
         }
+    }
+}
+
+impl Shape {
+    /// Starts the receiver, if there is to be one, and makes everybody tell it.
+    async fn receiver(&mut self) -> Option<Receiver> {
+        if !self.has_receiver {
+            return None;
+        }
+        let receiver = Receiver::start(&[]).await;
+        let options = ["--webhook-url", &receiver.url(), "--webhook-allow-private"];
+        self.options.extend(options.map(str::to_owned));
+        self.env.push(webhook_secret());
+        Some(receiver)
     }
 }
 
@@ -49,6 +68,7 @@ pub(crate) struct System {
     // Before what they use: fields are dropped in this order.
     servers: Vec<Server>,
     shared: Option<Shared>,
+    receiver: Option<Receiver>,
     store: PathBuf,
     dir: TempDir,
 }
@@ -69,13 +89,16 @@ enum Catalog {
 
 impl System {
     /// One process.
-    pub(crate) async fn embedded(shape: Shape) -> Self {
+    pub(crate) async fn embedded(mut shape: Shape) -> Self {
+        let receiver = shape.receiver().await;
         let setup = Setup {
             options: shape.options,
             env: shape.env,
             ..Setup::default()
         };
-        Self::one(setup).await
+        let mut system = Self::one(setup).await;
+        system.receiver = receiver;
+        system
     }
 
     /// One process, started in a certain way.
@@ -85,6 +108,7 @@ impl System {
         Self {
             servers: vec![Server::start(setup, data.clone(), None).await],
             shared: None,
+            receiver: None,
             store: data.join("store"),
             dir,
         }
@@ -97,6 +121,17 @@ impl System {
 
     /// [`System::split`], over a certain Redis.
     pub(crate) async fn split_on(shape: Shape, redis: Redis) -> Self {
+        let migrated = async |database: &Database, _: &Path| migrate(database).await;
+        Self::split_after(shape, redis, migrated).await
+    }
+
+    /// [`System::split_on`], after something was done to the empty database and where the store will be.
+    pub(crate) async fn split_after(
+        mut shape: Shape,
+        redis: Redis,
+        prepare: impl AsyncFnOnce(&Database, &Path),
+    ) -> Self {
+        let receiver = shape.receiver().await;
         let dir = tempfile::tempdir().expect("a directory for a system");
         let store = dir.path().join("store");
         let postgres = match Database::shared() {
@@ -105,18 +140,22 @@ impl System {
         };
         let mut options = shape.options;
         options.extend(["--store".to_owned(), format!("file://{}?shared=true", store.display())]);
-        // Nobody balances load here, so nobody has to hear that a server is about to go.
-        options.extend(["--lame-duck", "0s", "--worker-slots", "1"].map(str::to_owned));
+        // Nobody balances load here, so nobody has to hear that a server is about to go. An option may say otherwise.
+        let mut env = [("REELWAY_LAME_DUCK", "0s"), ("REELWAY_WORKER_SLOTS", "1")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
+        env.extend(shape.env);
         let shared = Shared {
             postgres,
             redis,
             options,
-            env: shape.env,
+            env,
         };
-        migrate(shared.postgres.database()).await;
+        prepare(shared.postgres.database(), &store).await;
         let mut system = Self {
             servers: Vec::new(),
             shared: Some(shared),
+            receiver,
             store,
             dir,
         };
@@ -219,6 +258,11 @@ impl System {
 
     fn shared(&self) -> &Shared {
         self.shared.as_ref().expect("separate servers")
+    }
+
+    /// The receiver of webhooks.
+    pub(crate) fn receiver(&self) -> &Receiver {
+        self.receiver.as_ref().expect("a system that tells somebody")
     }
 
     /// Where the bytes are.

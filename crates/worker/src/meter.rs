@@ -1,0 +1,38 @@
+//! What a worker measures. In the names a job is one task of a job, as `kind` says.
+
+use std::time::Duration;
+
+use reelway_catalog::{Claim, Task};
+use reelway_domain::TaskKind;
+
+/// From the moment in which a job waited for nothing but a worker to its first task's start, by the database's clock.
+const QUEUE_WAIT: &str = "reelway_job_queue_wait_seconds";
+/// How long an attempt took.
+const DURATION: &str = "reelway_job_duration_seconds";
+/// What came of attempts.
+const ATTEMPTS: &str = "reelway_job_attempts_total";
+/// Seconds of source that an encoding process makes in a second.
+const SPEED: &str = "reelway_transcode_speed_ratio";
+
+/// A task was claimed.
+pub(crate) fn started(claim: &Claim) {
+    if claim.task.kind == TaskKind::Probe
+        && claim.task.attempt == 1
+        && let (Some(started), Some(complete)) = (claim.job.started_at, claim.upload.completed_at)
+    {
+        let ready = complete.0.max(claim.job.created_at.0);
+        let waited = Duration::from_millis(u64::try_from(started.0 - ready).unwrap_or(0));
+        metrics::histogram!(QUEUE_WAIT).record(waited.as_secs_f64());
+    }
+}
+
+/// An attempt ended as `outcome` says.
+pub(crate) fn ended(task: &Task, outcome: &'static str, worked: Duration) {
+    let kind = task.kind.as_str();
+    metrics::histogram!(DURATION, "kind" => kind, "outcome" => outcome).record(worked.as_secs_f64());
+    metrics::counter!(ATTEMPTS, "kind" => kind, "outcome" => outcome).increment(1);
+    if outcome == "succeeded" && task.weight_ms > 0 {
+        let made = Duration::from_millis(u64::try_from(task.weight_ms).unwrap_or(0));
+        metrics::histogram!(SPEED, "kind" => kind).record(made.as_secs_f64() / worked.as_secs_f64().max(0.001));
+    }
+}
