@@ -3,6 +3,11 @@
 use std::{borrow::Cow, fmt::Write as _, sync::OnceLock};
 
 use serde::Serialize;
+use sqlx::{
+    Any, AnyPool,
+    any::{AnyArguments, AnyRow},
+    query::Query,
+};
 
 use crate::{Error, row};
 
@@ -50,6 +55,15 @@ impl Sql {
     pub(crate) fn on(&self, dialect: Dialect) -> &'static str {
         self.rendered[dialect as usize].get_or_init(|| Box::leak(render(self.template, dialect).into_boxed_str()))
     }
+}
+
+/// The row of a statement that changes one, and is a transaction of its own. Reads on to the end: the row comes before the
+/// commit, which may fail, and both databases' drivers hand out a first row that is asked for alone without waiting for it.
+pub(crate) async fn change_one(
+    statement: Query<'_, Any, AnyArguments>,
+    database: &AnyPool,
+) -> Result<Option<AnyRow>, sqlx::Error> {
+    Ok(statement.fetch_all(database).await?.pop())
 }
 
 /// A list as the parameter of a statement's `{rows:…}` or `{in:…}`.

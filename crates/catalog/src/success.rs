@@ -43,9 +43,8 @@ static SUCCEED: Sql = Sql::new(
 static RELEASE: Sql = Sql::new(
     "WITH released AS MATERIALIZED (
         SELECT after_id AS id, COUNT(*) AS count FROM task_edges WHERE before_id {in:$1} GROUP BY after_id)
-     UPDATE tasks SET pending = pending - (SELECT released.count FROM released WHERE released.id = tasks.id),
-                      updated_at_ms = {now}
-     WHERE id {in:SELECT id FROM released} RETURNING id, pending",
+     UPDATE tasks SET pending = pending - released.count, updated_at_ms = {now}
+     FROM released WHERE tasks.id = released.id RETURNING tasks.id, tasks.pending",
 );
 
 #[derive(Serialize)]

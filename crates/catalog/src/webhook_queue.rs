@@ -6,7 +6,13 @@ use std::{fmt, time::Duration};
 use reelway_domain::{Timestamp, TraceContext, WebhookEvent, WebhookId, WebhookUrl};
 use sqlx::any::AnyRow;
 
-use crate::{Catalog, Error, Fenced, row::Columns, sql::Sql, upload::millis, webhook::Common};
+use crate::{
+    Catalog, Error, Fenced,
+    row::Columns,
+    sql::{Sql, change_one},
+    upload::millis,
+    webhook::Common,
+};
 
 /// Hosts that a claim can pass over.
 const BUSY_HOSTS_MAX: usize = 8;
@@ -95,7 +101,7 @@ impl Catalog {
         for at in 0..BUSY_HOSTS_MAX {
             claim = claim.bind(*busy_hosts.get(at).unwrap_or(&NO_HOST));
         }
-        let row = claim.fetch_optional(&self.write).await?;
+        let row = change_one(claim, &self.write).await?;
         row.as_ref().map(Webhook::try_from).transpose()
     }
 

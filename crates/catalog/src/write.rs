@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use reelway_domain::{Change, Hint, Offset, Tenant, UploadId, UploadState, WriterEpoch, WriterId};
 
-use crate::{Catalog, Error, Upload, sql::Sql, upload::millis, webhook::Told};
+use crate::{
+    Catalog, Error, Upload,
+    sql::{Sql, change_one},
+    upload::millis,
+    webhook::Told,
+};
 
 /// What came of opening an upload for writing.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,13 +54,11 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn open_writer(&self, tenant: &Tenant, id: UploadId, writer: WriterId) -> Result<Opened, Error> {
-        let opened = sqlx::query(OPEN.on(self.dialect))
+        let open = sqlx::query(OPEN.on(self.dialect))
             .bind(tenant.as_str())
             .bind(id.to_string())
-            .bind(writer.to_string())
-            .fetch_optional(&self.write)
-            .await?;
-        if let Some(row) = opened {
+            .bind(writer.to_string());
+        if let Some(row) = change_one(open, &self.write).await? {
             return Ok(Opened::Writer(Upload::try_from(&row)?));
         }
         match self.take_over(tenant, id, writer).await? {
@@ -75,13 +78,12 @@ impl Catalog {
         offset: Offset,
         expiry: Duration,
     ) -> Result<Commit, Error> {
-        let committed = sqlx::query(COMMIT.on(self.dialect))
+        let commit = sqlx::query(COMMIT.on(self.dialect))
             .bind(id.to_string())
             .bind(epoch.0)
             .bind(offset.0)
-            .bind(millis(expiry))
-            .fetch_optional(&self.write)
-            .await?;
+            .bind(millis(expiry));
+        let committed = change_one(commit, &self.write).await?;
         committed.map_or(Ok(Commit::Superseded), |row| Ok(Commit::Done(Upload::try_from(&row)?)))
     }
 

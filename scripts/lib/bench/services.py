@@ -19,6 +19,11 @@ class Postgres:
         if not self.url:
             raise RuntimeError("Postgres did not start")
 
+    def database(self, name):
+        """Makes a database of its own; gives its URL."""
+        subprocess.run(["psql", self.url, "--quiet", "-c", f"CREATE DATABASE {name}"], check=True)
+        return self.url.rsplit("/", 1)[0] + "/" + name
+
     def __enter__(self):
         return self
 

@@ -19,14 +19,17 @@ def measure(tools, work, smoke):
     seconds = {"reelway": [], "bullmq": []}
     late = {since: {"reelway": [], "bullmq": []} for since in ("from_return_ms", "from_call_ms")}
     with Postgres(work) as postgres, Redis(work) as redis:
-        servers = ["--database", postgres.url, "--redis", redis.url]
+        def servers(phase):
+            # Of what one phase left undone nothing is in the way of the next.
+            return ["--database", postgres.database(phase), "--redis", redis.url]
+
         for number in range(rounds):
             seconds["bullmq"].append(bullmq_drain(directory, redis.port, f"drain-{number}", count))
-            seconds["reelway"].append(reelway(bench, "drain", *servers, "--count", count, "--slots", SLOTS)["seconds"])
+            seconds["reelway"].append(drain(bench, servers(f"drain_{number}"), count))
             say("  round {}: {}".format(number + 1, {name: round(count / rows[-1]) for name, rows in seconds.items()}) + " tasks/s")
             options = ["--count", ready, "--slots", SLOTS, "--rate", RATE]
             told = {"bullmq": bullmq_start(directory, redis.port, f"start-{number}", ready)}
-            told["reelway"] = reelway(bench, "start", *servers, *options)
+            told["reelway"] = reelway(bench, "start", *servers(f"start_{number}"), *options)
             for since, rows in late.items():
                 for name in rows:
                     rows[name] += told[name][since]
@@ -46,6 +49,10 @@ def measure(tools, work, smoke):
 def spread(latencies):
     ordered = sorted(latencies)
     return {name: round(ordered[min(len(ordered) - 1, int(len(ordered) * q))], 2) for name, q in (("p50", 0.5), ("p99", 0.99))}
+
+
+def drain(bench, servers, count):
+    return reelway(bench, "drain", *servers, "--count", count, "--slots", SLOTS)["seconds"]
 
 
 def reelway(bench, what, *options):

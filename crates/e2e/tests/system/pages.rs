@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use reelway_testkit::{Database, FreshDatabase, Redis};
 use tokio::process::Command;
 
 use crate::harness::{Clip, Process, buf_path, clip, reelway_path};
@@ -82,14 +83,16 @@ fn sources(dir: &Path) -> String {
     text
 }
 
-/// The commands of the page, in order: the lines of its `sh` blocks.
-fn commands(page: &str) -> Vec<&str> {
+/// The `sh` blocks of the page, in order, each as the commands that it holds.
+fn blocks(page: &str) -> Vec<Vec<&str>> {
     let blocks = page
         .split("```")
         .skip(1)
         .step_by(2)
         .filter_map(|block| block.strip_prefix("sh\n"));
-    blocks.flat_map(str::lines).filter(|line| !line.is_empty()).collect()
+    blocks
+        .map(|block| block.lines().filter(|line| !line.is_empty()).collect())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,30 +100,50 @@ async fn every_command_of_the_readme_runs() {
     let text = page("README.md");
     let dir = tempfile::tempdir().expect("a directory");
     fs::copy(clip(Clip::short(4)).await, dir.path().join("clip.mp4")).expect("a clip");
+    let (redis, database) = (Redis::start().await, shared_database());
     let mut background = Vec::new();
-    let shell = Shell::new(dir.path());
-    for line in commands(&text) {
-        // This is what runs the test.
-        if line == "scripts/test" {
-            continue;
-        }
-        if let Some(server) = line.strip_suffix(" &") {
-            let process = Process::spawn(shell.command(server));
-            let is_ready = |line: &str| line.contains("node is ready").then_some(());
-            process.err.find(READY_MAX, "the node is ready", is_ready).await;
-            background.push(process);
-        } else {
-            let ended = Process::spawn(shell.command(line)).ended(COMMAND_MAX).await;
-            assert_eq!(
-                ended.code,
-                Some(0),
-                "{line}\n{}\n{}",
-                ended.out.join("\n"),
-                ended.err.join("\n")
-            );
+    let one_node = Shell::new(dir.path());
+    let separate = Shell::of_separate_servers(dir.path(), &database.url(), &redis.url());
+    for block in blocks(&text) {
+        let is_separate = block.iter().any(|line| line.contains("shared=true"));
+        let shell = if is_separate { &separate } else { &one_node };
+        for line in block {
+            // This is what runs the test.
+            if line == "scripts/test" {
+                continue;
+            }
+            background.extend(run(shell, line).await);
         }
     }
-    assert_eq!(background.len(), 1, "the README starts one node");
+    assert_eq!(
+        background.len(),
+        3,
+        "the README starts one node, and two processes of separate servers"
+    );
+}
+
+/// Runs a command to its end, or a server until it is ready.
+async fn run(shell: &Shell, line: &str) -> Option<Process> {
+    if let Some(server) = line.strip_suffix(" &") {
+        let process = Process::spawn(shell.command(server));
+        let is_ready = |line: &str| line.contains("node is ready").then_some(());
+        process.err.find(READY_MAX, "the node is ready", is_ready).await;
+        return Some(process);
+    }
+    let ended = Process::spawn(shell.command(line)).ended(COMMAND_MAX).await;
+    assert_eq!(
+        ended.code,
+        Some(0),
+        "{line}\n{}\n{}",
+        ended.out.join("\n"),
+        ended.err.join("\n")
+    );
+    None
+}
+
+fn shared_database() -> FreshDatabase {
+    let server = Database::shared().expect("scripts/test sets REELWAY_TEST_POSTGRES");
+    FreshDatabase::beside(&server)
 }
 
 /// Runs lines of the README as their reader would, but on free ports and with the programs that are built already.
@@ -157,10 +180,29 @@ impl Shell {
         }
     }
 
+    /// The same for servers that share a database, a bus and a directory.
+    fn of_separate_servers(dir: &Path, database: &str, redis: &str) -> Self {
+        let mut shell = Self::new(dir);
+        let any = || "127.0.0.1:0".to_owned();
+        shell.variables = vec![
+            ("REELWAY_DATABASE", database.to_owned()),
+            ("REELWAY_REDIS", redis.to_owned()),
+            ("REELWAY_HTTP", any()),
+            ("REELWAY_ADMIN", any()),
+            ("REELWAY_UPLOAD_GRPC", any()),
+            ("REELWAY_JOBS_GRPC", any()),
+            ("REELWAY_PROGRESS_GRPC", any()),
+        ];
+        shell
+    }
+
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new("bash");
         // `exec`: a signal to the shell must reach the node. Scripts are the repository's own.
-        let line = line.replace("127.0.0.1:50051", &self.grpc);
+        let line = line
+            .replace("127.0.0.1:50051", &self.grpc)
+            .replace("127.0.0.1:9091", "127.0.0.1:0")
+            .replace("/srv/reelway", &self.dir.join("shared").display().to_string());
         let scripts = format!("exec {}/scripts/", root().display());
         let line = line
             .strip_prefix("scripts/")

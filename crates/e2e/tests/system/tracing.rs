@@ -230,7 +230,7 @@ async fn fetch(url: &str, trace: &TraceContext) {
 
 /// The lines of workers about a job.
 fn worker_lines_of(system: &System, job_id: &str) -> Vec<Value> {
-    let lines = system.servers().iter().flat_map(|server| server.log());
+    let lines = system.servers().iter().flat_map(crate::harness::Server::log);
     let lines = lines.map(|line| serde_json::from_str::<Value>(&line).expect("a JSON object"));
     lines
         .filter(|line| line["job.id"] == job_id && line["message"] == "task started")

@@ -22,10 +22,13 @@ use super::{
 };
 use crate::harness::{Role, Shape, System, WriteStream, children_of, within_secs};
 
-/// How often Postgres is restarted under load.
-const RESTARTS: usize = 3;
+/// How often Postgres is restarted under load, unless this variable says more.
+const RESTARTS: usize = 4;
+const RESTARTS_VARIABLE: &str = "REELWAY_TEST_RESTARTS";
 /// Clients that create uploads all the time.
 const CREATORS: usize = 3;
+/// Clients that write an upload each all the time.
+const WRITERS: usize = 4;
 /// So many calls succeed between two restarts, of creators and writers each.
 const CALLS_BETWEEN: usize = 12;
 const PIECE_BYTES: usize = 50_000;
@@ -37,14 +40,18 @@ const AWAY_VARIABLE: &str = "REELWAY_TEST_AWAY_SECONDS";
 async fn fault_11_postgres_restarts_under_load() {
     let mut system = System::split(own_postgres()).await;
     let jobs = join_all((0..2).map(|_| Job::of(&system, SHORT, "fast"))).await;
-    let upload_id = created(&mut system.uploads().await).await;
     let load = Arc::new(Load::default());
-    let mut creators = Vec::new();
+    let (mut creators, mut writers) = (Vec::new(), Vec::new());
     for _ in 0..CREATORS {
         creators.push(tokio::spawn(Arc::clone(&load).creates(system.uploads().await)));
     }
-    let writer = tokio::spawn(Arc::clone(&load).writes(system.uploads().await, upload_id.clone()));
-    for _ in 0..RESTARTS {
+    for _ in 0..WRITERS {
+        let mut uploads = system.uploads().await;
+        let upload_id = created(&mut uploads).await;
+        let writer = tokio::spawn(Arc::clone(&load).writes(uploads, upload_id.clone()));
+        writers.push((upload_id, writer));
+    }
+    for _ in 0..seed::number(RESTARTS_VARIABLE, RESTARTS) {
         load.goes_on().await;
         system.postgres().restart_immediate().await;
     }
@@ -53,13 +60,15 @@ async fn fault_11_postgres_restarts_under_load() {
     for creator in creators {
         creator.await.expect("it ends");
     }
-    let size = writer.await.expect("it ends");
-    assert!(system.stored(&upload_id) == pattern(0, size));
+    for (upload_id, writer) in writers {
+        let size = writer.await.expect("it ends");
+        assert!(system.stored(&upload_id) == pattern(0, size));
+    }
     for job in &jobs {
         job.ends_right(&system).await;
     }
     let rows = system.database().number("SELECT COUNT(*) FROM uploads");
-    let made = load.created.load(Relaxed) + jobs.len() + 1;
+    let made = load.created.load(Relaxed) + jobs.len() + WRITERS;
     assert_eq!(
         usize::try_from(rows),
         Ok(made),
