@@ -142,20 +142,24 @@ impl TestServer {
         Self::client_of(&[self])
     }
 
+    /// Retries that don't keep a test waiting.
+    pub(crate) fn policy() -> RetryPolicy {
+        RetryPolicy {
+            pause_first: Duration::from_millis(1),
+            pause_max: Duration::from_millis(50),
+            retries_max: 3,
+        }
+    }
+
     /// A client that knows all of these servers.
     pub(crate) fn client_of(servers: &[&Self]) -> Client {
         let urls: Vec<String> = servers
             .iter()
             .map(|server| format!("http://{}", server.address))
             .collect();
-        let policy = RetryPolicy {
-            pause_first: Duration::from_millis(1),
-            pause_max: Duration::from_millis(50),
-            retries_max: 3,
-        };
         Client::connect(&Endpoints::single(&urls.join(",")))
             .expect("a client")
-            .with_policy(policy)
+            .with_policy(Self::policy())
     }
 }
 
