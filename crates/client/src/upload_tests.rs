@@ -71,7 +71,11 @@ async fn an_upload_goes_on_at_another_server() {
     };
     let sent = client.upload(upload(content.len()), &mut source, content.len() as u64, &progress);
     // An upload that fails must not leave the test waiting for it to go on.
-    let ((), done) = tokio::try_join!(async { Ok(kill.await) }, sent).expect("a complete upload");
+    let kill = async {
+        kill.await;
+        Ok(())
+    };
+    let ((), done) = tokio::try_join!(kill, sent).expect("a complete upload");
     assert_eq!(done.state(), v1::UploadState::Complete);
     assert!(servers[0].shared().stored == content);
 }

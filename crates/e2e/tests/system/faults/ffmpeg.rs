@@ -11,15 +11,23 @@ use reelway_domain::Reason;
 use tokio::time::interval;
 
 use super::jobs::{HEAVY, JOB_MAX, Job, SHORT, encoder};
-use crate::harness::{Node, Role, Shape, System, children_of, within_secs};
+use crate::harness::{Clip, Node, Role, Shape, System, children_of, within_secs};
 
 /// How often processes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Without sound, of which each attempt would have to hang, too.
+const SILENT: Clip = Clip {
+    name: "silent.mp4",
+    options: &["-an"],
+    ..HEAVY
+};
 
 on_both!(fault_22_input_that_crashes_ffmpeg, Shape::default());
 on_both!(
     fault_23_ffmpeg_hangs,
     Shape {
+        worker: 2,
         options: ["--encoder-stall", "2s"].map(str::to_owned).to_vec(),
         ..Shape::default()
     }
@@ -47,7 +55,7 @@ async fn fault_22_input_that_crashes_ffmpeg(mut system: System) {
 
 /// Stopped, so that it lives and gets no further.
 async fn fault_23_ffmpeg_hangs(system: System) {
-    let job = Job::of(&system, HEAVY, "fast").await;
+    let job = Job::of(&system, SILENT, "fast").await;
     encoder(&system).await;
     for ffmpeg in processes(&system) {
         kill(ffmpeg, Signal::SIGSTOP).expect("it runs");
@@ -59,7 +67,7 @@ async fn fault_23_ffmpeg_hangs(system: System) {
         "what hung was tried again: {tasks:?}"
     );
 
-    let hopeless = Job::of(&system, HEAVY, "fast").await;
+    let hopeless = Job::of(&system, SILENT, "fast").await;
     let failed = ends_while_each_gets(&system, &hopeless.id, Signal::SIGSTOP).await;
     assert_eq!(failed.state(), v1::JobState::Failed, "{failed:?}");
     let error = failed.error.expect("why it failed");

@@ -39,6 +39,11 @@ const AWAY_VARIABLE: &str = "REELWAY_TEST_AWAY_SECONDS";
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_11_postgres_restarts_under_load() {
     let mut system = System::split(own_postgres()).await;
+    // Commits take their time, so that restarts come in the middle of them.
+    for setting in ["commit_delay = 20000", "commit_siblings = 0"] {
+        system.database().execute(&format!("ALTER SYSTEM SET {setting}"));
+    }
+    system.database().execute("SELECT pg_reload_conf()");
     let jobs = join_all((0..2).map(|_| Job::of(&system, SHORT, "fast"))).await;
     let load = Arc::new(Load::default());
     let (mut creators, mut writers) = (Vec::new(), Vec::new());

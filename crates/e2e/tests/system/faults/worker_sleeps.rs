@@ -23,7 +23,7 @@ on_both!(
 );
 
 async fn fault_20_a_sleeper_is_fenced_out(system: System) {
-    let job = Job::of(&system, HEAVY, "standard").await;
+    let job = Job::of(&system, HEAVY, "fast").await;
     let sleeper = system.server(Role::Worker, encoder(&system).await);
     sleeper.signal(Signal::SIGSTOP);
     let made = if system.is_split() {

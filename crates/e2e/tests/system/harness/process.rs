@@ -3,7 +3,10 @@
 use std::{env, ffi::OsStr, path::PathBuf, process::Stdio, thread, time::Duration};
 
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::{
+        prctl::set_pdeathsig,
+        signal::{Signal, kill},
+    },
     unistd::Pid,
 };
 use tokio::{
@@ -78,8 +81,10 @@ pub(crate) fn buf_path() -> PathBuf {
 }
 
 impl Process {
-    /// Starts a command.
+    /// Starts a command. The kernel kills it with these tests, and with the thread that called this, which is a test's own.
     pub(crate) fn spawn(mut command: Command) -> Self {
+        // SAFETY: prctl is one system call; nothing is allocated and no lock is taken between fork and exec.
+        unsafe { command.pre_exec(|| set_pdeathsig(Signal::SIGKILL).map_err(Into::into)) };
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

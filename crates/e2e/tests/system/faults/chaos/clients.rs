@@ -17,8 +17,8 @@ use crate::harness::{Clip, Role, Server, System, clip};
 
 /// How large files are that are no video.
 const FILE_BYTES: Range<usize> = 1..3 << 20;
-/// One in so many files is a video.
-const VIDEOS: u32 = 4;
+/// A client uploads a video so often, and other files in between: a job is much more work than an upload.
+const VIDEO_EVERY: Duration = Duration::from_secs(4);
 /// The pause of a client that was cut off, in milliseconds at most.
 const PAUSE_MS_MAX: u64 = 100;
 /// Nothing that a client waits for takes so long.
@@ -62,10 +62,11 @@ impl Client {
 
     /// Begins files until a time, and finishes each. Gives them all.
     pub(super) async fn work(mut self, until: Instant) -> Vec<File> {
-        let mut sent = Vec::new();
+        let (mut sent, mut next_video) = (Vec::new(), Instant::now());
         while Instant::now() < until {
             let random = &mut self.random;
-            let mut file = if random.random_ratio(1, VIDEOS) {
+            let mut file = if next_video < Instant::now() {
+                next_video = Instant::now() + VIDEO_EVERY;
                 let clip = self.clips.0[random.random_range(0..self.clips.0.len())].clone();
                 File::of(clip, "fast", random)
             } else {
