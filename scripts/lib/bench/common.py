@@ -67,7 +67,9 @@ class Server(Process):
     def __init__(self, reelway, directory, *options):
         self.log = open(os.path.join(directory, f"server-{len(os.listdir(directory))}.log"), "a+", encoding="utf-8")
         argv = [reelway, "serve", "--log-format", "json", "--admin", "127.0.0.1:0", *options]
-        super().__init__(argv, stderr=self.log)
+        # What the shell sets for its own servers is not meant for these.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("REELWAY_")}
+        super().__init__(argv, stderr=self.log, env=environment)
         self.line = self.wait_ready()
 
     def wait_ready(self):
