@@ -6,7 +6,7 @@ use reelway_domain::{EventSeq, JobId, Offset, UploadId, UploadState, WriterEpoch
 use sqlx::any::AnyRow;
 
 use crate::{
-    Catalog, Error,
+    Catalog, Error, Upload,
     sql::{Sql, list},
 };
 
@@ -25,6 +25,18 @@ pub struct UploadMark {
     pub durable_offset: Offset,
     /// The newest writer.
     pub writer_epoch: WriterEpoch,
+}
+
+impl Upload {
+    /// What changes with this upload, as it was read.
+    #[must_use]
+    pub fn mark(&self) -> UploadMark {
+        UploadMark {
+            state: self.state,
+            durable_offset: self.durable_offset,
+            writer_epoch: self.writer_epoch,
+        }
+    }
 }
 
 impl Catalog {

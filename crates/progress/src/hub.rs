@@ -15,7 +15,7 @@ use crate::{
     lookout::Lookout,
     model::Model,
     samples::Samples,
-    signal::{Key, Signals, Subscription},
+    signal::{Key, Mark, Signals, Subscription},
 };
 
 /// How often samples of what is over are forgotten.
@@ -75,6 +75,11 @@ impl Hub {
     /// Lets those look who wait for this.
     pub(crate) fn look(&self, key: Key) {
         self.signals.look(key);
+    }
+
+    /// Lets those look who have seen something else of this.
+    pub(crate) fn found(&self, key: Key, mark: Mark) {
+        self.signals.found(key, mark);
     }
 
     /// Everything that somebody waits for.

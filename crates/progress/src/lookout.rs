@@ -1,20 +1,20 @@
 //! The lookout: one reader of the catalog for all watchers of a server. It finds what no hint told of, so that ten thousand
 //! watchers cost a few statements every two seconds and not as many each.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use reelway_catalog::{Catalog, Error, UploadMark};
-use reelway_domain::{EventSeq, JobId, Tenant, UploadId};
+use reelway_catalog::{Catalog, Error};
+use reelway_domain::Tenant;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{Hub, signal::Key};
+use crate::{
+    Hub,
+    signal::{Key, Mark},
+};
 
-/// What was seen last of everything that somebody watches.
+/// Whether the catalog answers.
 #[derive(Debug, Default)]
 pub(crate) struct Lookout {
-    jobs: HashMap<JobId, Option<EventSeq>>,
-    uploads: HashMap<UploadId, Option<UploadMark>>,
-    everything: Option<EventSeq>,
     is_blind: bool,
 }
 
@@ -25,7 +25,7 @@ impl Lookout {
         next.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             next.tick().await;
-            match self.look(hub, catalog).await {
+            match look(hub, catalog).await {
                 Ok(()) if self.is_blind => {
                     self.is_blind = false;
                     tracing::info!("the catalog answers again");
@@ -39,51 +39,34 @@ impl Lookout {
             }
         }
     }
-
-    async fn look(&mut self, hub: &Hub, catalog: &Catalog) -> Result<(), Error> {
-        let (mut jobs, mut uploads, mut everything) = (Vec::new(), Vec::new(), false);
-        for key in hub.watched() {
-            match key {
-                Key::Job(id) => jobs.push(id),
-                Key::Upload(id) => uploads.push(id),
-                Key::Everything => everything = true,
-            }
-        }
-        let seqs = catalog.event_seqs(&jobs).await?;
-        for id in &jobs {
-            if let Some(seq) = seqs.get(id) {
-                hub.told(*id, *seq);
-            }
-        }
-        renew(&mut self.jobs, &jobs, &seqs, |id| hub.look(Key::Job(id)));
-        let marks = catalog.upload_marks(&uploads).await?;
-        renew(&mut self.uploads, &uploads, &marks, |id| hub.look(Key::Upload(id)));
-        let newest = match everything {
-            true => Some(catalog.tenant_event_seq(&Tenant::single()).await?),
-            false => None,
-        };
-        if newest != self.everything {
-            self.everything = newest;
-            hub.look(Key::Everything);
-        }
-        Ok(())
-    }
 }
 
-/// Tells of everything that is not as it was seen last, or is seen for the first time: its watcher may have looked before the
-/// change.
-fn renew<I, S>(seen: &mut HashMap<I, Option<S>>, watched: &[I], now: &HashMap<I, S>, changed: impl Fn(I))
-where
-    I: Copy + Eq + std::hash::Hash,
-    S: Copy + PartialEq,
-{
-    let mut renewed = HashMap::with_capacity(watched.len());
-    for id in watched {
-        let state = now.get(id).copied();
-        if seen.get(id) != Some(&state) {
-            changed(*id);
+/// Looks once, at everything that is watched. Whoever has seen what there is, is left alone.
+async fn look(hub: &Hub, catalog: &Catalog) -> Result<(), Error> {
+    let (mut jobs, mut uploads, mut everything) = (Vec::new(), Vec::new(), false);
+    for key in hub.watched() {
+        match key {
+            Key::Job(id) => jobs.push(id),
+            Key::Upload(id) => uploads.push(id),
+            Key::Everything => everything = true,
         }
-        renewed.insert(*id, state);
     }
-    *seen = renewed;
+    let seqs = catalog.event_seqs(&jobs).await?;
+    for id in jobs {
+        let seq = seqs.get(&id).copied();
+        if let Some(seq) = seq {
+            hub.told(id, seq);
+        }
+        hub.found(Key::Job(id), seq.map_or(Mark::Gone, Mark::Events));
+    }
+    let marks = catalog.upload_marks(&uploads).await?;
+    for id in uploads {
+        let mark = marks.get(&id).copied();
+        hub.found(Key::Upload(id), mark.map_or(Mark::Gone, Mark::Upload));
+    }
+    if everything {
+        let newest = catalog.tenant_event_seq(&Tenant::single()).await?;
+        hub.found(Key::Everything, Mark::Events(newest));
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Watching one upload or one job.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use reelway::v1;
 use reelway_catalog::{Job, Upload};
@@ -9,7 +9,7 @@ use reelway_domain::{Change, EventSeq, Failure, JobEvent, JobId, JobState, Reaso
 use crate::{
     hub::Hub,
     model::{Model, Standing},
-    signal::{Key, Subscription},
+    signal::{Key, Mark, Subscription},
     target::Single,
     token::{self, Position},
     watch::{Rest, Sources},
@@ -39,6 +39,8 @@ struct Followed {
     state: Option<JobState>,
     /// The first snapshot, which is still to come, decides where the watch begins: not before what it tells.
     begins_with_snapshot: bool,
+    /// The last snapshot was of the job as of `seq`.
+    is_abreast: bool,
 }
 
 impl One {
@@ -81,6 +83,19 @@ impl One {
             seq: self.job.as_ref().map_or(EventSeq(0), |job| job.seq),
             percent: self.percent,
         }
+    }
+
+    /// What it has seen of the upload and of the job.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = (Key, Mark)> {
+        let job = self.job.as_ref().map(|job| (Key::Job(job.id), Mark::Events(job.seq)));
+        let upload = (Key::Upload(self.upload.id), Mark::Upload(self.upload.mark()));
+        iter::once(upload).chain(job)
+    }
+
+    /// The last snapshot told everything, and more is to come: there is nothing to look for until something happens.
+    pub(crate) fn is_abreast(&self) -> bool {
+        let job = self.job.as_ref();
+        job.is_some_and(|job| job.is_abreast && job.state.is_some_and(|state| !state.is_terminal()))
     }
 
     /// The whole state.
@@ -178,6 +193,7 @@ impl Followed {
             self.seq = job.event_seq;
             self.state = Some(job.state);
         }
+        self.is_abreast = self.seq == job.event_seq;
     }
 }
 
@@ -194,6 +210,7 @@ fn follow(hub: &Hub, job: &Job, resume: Option<Position>) -> Result<Followed, Fa
         seq,
         state: (seq == job.event_seq).then_some(job.state),
         begins_with_snapshot: resume.is_none(),
+        is_abreast: false,
     })
 }
 

@@ -8,7 +8,8 @@ use std::{
     },
 };
 
-use reelway_domain::{JobId, UploadId};
+use reelway_catalog::UploadMark;
+use reelway_domain::{EventSeq, JobId, UploadId};
 use tokio::sync::Notify;
 
 /// What a watcher waits for.
@@ -19,10 +20,22 @@ pub(crate) enum Key {
     Everything,
 }
 
+/// How far what a key stands for has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// The number of the last event of a job or a tenant.
+    Events(EventSeq),
+    Upload(UploadMark),
+    /// There is no such thing any more.
+    Gone,
+}
+
 /// One watcher's flags.
 #[derive(Debug, Default)]
 struct Signal {
     notify: Notify,
+    /// What the watcher has seen of its keys, so that only a watcher who has missed something is made to look.
+    seen: Mutex<Vec<(Key, Mark)>>,
     /// Something durable may have changed, not only a sample.
     look: AtomicBool,
 }
@@ -53,14 +66,25 @@ impl Signals {
 
     /// Something durable may have changed.
     pub(crate) fn look(&self, key: Key) {
-        self.wake(self.lock().get(&key), true);
+        self.lock()
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .for_each(|signal| signal.wake(true));
+    }
+
+    /// This is how far it has come: for those to look who have seen something else.
+    pub(crate) fn found(&self, key: Key, mark: Mark) {
+        for signal in self.lock().get(&key).into_iter().flatten() {
+            if !signal.has_seen(key, mark) {
+                signal.wake(true);
+            }
+        }
     }
 
     /// Something durable may have changed anywhere.
     pub(crate) fn look_everywhere(&self) {
-        for signals in self.lock().values() {
-            self.wake(Some(signals), true);
-        }
+        self.lock().values().flatten().for_each(|signal| signal.wake(true));
     }
 
     /// What is waited for.
@@ -70,21 +94,34 @@ impl Signals {
 
     /// There is a newer sample.
     pub(crate) fn sampled(&self, key: Key) {
-        self.wake(self.lock().get(&key), false);
-    }
-
-    fn wake(&self, signals: Option<&Vec<Arc<Signal>>>, look: bool) {
-        for signal in signals.into_iter().flatten() {
-            if look {
-                signal.look.store(true, Ordering::Release);
-            }
-            signal.notify.notify_one();
-        }
+        self.lock()
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .for_each(|signal| signal.wake(false));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Vec<Arc<Signal>>>> {
         // The map is whole at every moment, also where a thread panicked.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Signal {
+    fn wake(&self, look: bool) {
+        if look {
+            self.look.store(true, Ordering::Release);
+        }
+        self.notify.notify_one();
+    }
+
+    fn has_seen(&self, key: Key, mark: Mark) -> bool {
+        self.seen().contains(&(key, mark))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Vec<(Key, Mark)>> {
+        // The list is whole at every moment, also where a thread panicked.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -98,6 +135,15 @@ impl Subscription {
                 .or_default()
                 .push(Arc::clone(&self.signal));
             self.keys.push(key);
+        }
+    }
+
+    /// The watcher has seen this, or told it.
+    pub(crate) fn saw(&self, key: Key, mark: Mark) {
+        let mut seen = self.signal.seen();
+        match seen.iter_mut().find(|(of, _)| *of == key) {
+            Some(last) => last.1 = mark,
+            None => seen.push((key, mark)),
         }
     }
 
@@ -145,5 +191,24 @@ mod tests {
         assert!(subscription.woken().await);
         drop(subscription);
         assert!(signals.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn only_a_watcher_that_has_missed_something_is_made_to_look() {
+        let signals = Arc::new(Signals::default());
+        let job = Key::Job(JobId::new());
+        let at = |seq| Mark::Events(EventSeq(seq));
+        let (mut behind, mut abreast) = (signals.subscribe(), signals.subscribe());
+        for subscription in [&mut behind, &mut abreast] {
+            subscription.add(job);
+            subscription.saw(job, at(1));
+        }
+        abreast.saw(job, at(2));
+        signals.found(job, at(2));
+        signals.sampled(job);
+        assert!(behind.woken().await, "it has seen 1 of 2 events");
+        assert!(!abreast.woken().await, "only the sample");
+        signals.found(job, Mark::Gone);
+        assert!(abreast.woken().await);
     }
 }

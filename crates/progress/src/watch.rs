@@ -14,7 +14,7 @@ use crate::{
     Hub, Pace,
     everything::Everything,
     one::One,
-    signal::{Key, Subscription},
+    signal::{Key, Mark, Subscription},
     target::Target,
     token::{self, Position},
 };
@@ -125,6 +125,7 @@ impl Watch {
             if self.snapshot_is_due {
                 self.snapshot_is_due = false;
                 let snapshot = self.snapshot().await?;
+                self.look_is_due &= !matches!(&self.subject, Subject::One(one) if one.is_abreast());
                 return Ok(Some(self.message(Message::Snapshot(snapshot))));
             }
             if let Some(message) = self.at_hand() {
@@ -166,6 +167,13 @@ impl Watch {
 
     /// Waits until something may be due.
     async fn wait(&mut self) {
+        match &self.subject {
+            Subject::One(one) => one.seen().for_each(|(key, mark)| self.subscription.saw(key, mark)),
+            Subject::Everything(everything) => {
+                let mark = Mark::Events(everything.position().seq);
+                self.subscription.saw(Key::Everything, mark);
+            }
+        }
         let until = if self.sample_is_due {
             self.bookmark_at.min(self.sample_at)
         } else {
