@@ -76,7 +76,7 @@ impl Signals {
     /// This is how far it has come: for those to look who have seen something else.
     pub(crate) fn found(&self, key: Key, mark: Mark) {
         for signal in self.lock().get(&key).into_iter().flatten() {
-            if !signal.has_seen(key, mark) {
+            if signal.has_missed(key, mark) {
                 signal.wake(true);
             }
         }
@@ -115,8 +115,9 @@ impl Signal {
         self.notify.notify_one();
     }
 
-    fn has_seen(&self, key: Key, mark: Mark) -> bool {
-        self.seen().contains(&(key, mark))
+    /// Whether the watcher has seen something else. One that has seen nothing yet is about to look anyway.
+    fn has_missed(&self, key: Key, mark: Mark) -> bool {
+        self.seen().iter().any(|(of, last)| *of == key && *last != mark)
     }
 
     fn seen(&self) -> MutexGuard<'_, Vec<(Key, Mark)>> {
@@ -198,7 +199,8 @@ mod tests {
         let signals = Arc::new(Signals::default());
         let job = Key::Job(JobId::new());
         let at = |seq| Mark::Events(EventSeq(seq));
-        let (mut behind, mut abreast) = (signals.subscribe(), signals.subscribe());
+        let (mut behind, mut abreast, mut beginning) = (signals.subscribe(), signals.subscribe(), signals.subscribe());
+        beginning.add(job);
         for subscription in [&mut behind, &mut abreast] {
             subscription.add(job);
             subscription.saw(job, at(1));
@@ -208,6 +210,7 @@ mod tests {
         signals.sampled(job);
         assert!(behind.woken().await, "it has seen 1 of 2 events");
         assert!(!abreast.woken().await, "only the sample");
+        assert!(!beginning.woken().await, "it has not looked yet, so it will");
         signals.found(job, Mark::Gone);
         assert!(abreast.woken().await);
     }
