@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use reelway_catalog::{Catalog, Commit, NewUpload, Opened};
-use reelway_domain::{Tenant, UploadId, WriterId, limits};
+use reelway_domain::{Tenant, UploadId, UploadKind, WriterId, limits};
 
 /// Where they are.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,6 +44,9 @@ pub(crate) async fn complete_upload(catalog: &Catalog) -> Result<UploadId, Box<d
         job: None,
         request: None,
         webhook_url: None,
+        client_state: String::new(),
+        kind: UploadKind::Whole,
+        parts: Vec::new(),
     };
     catalog.create_upload(&new).await?;
     let Opened::Writer(upload) = catalog.open_writer(&new.tenant, new.id, WriterId::new()).await? else {

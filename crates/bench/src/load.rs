@@ -14,14 +14,7 @@ use tonic::transport::Endpoint;
 const DEADLINE: Duration = Duration::from_secs(300);
 
 pub(crate) async fn run(url: String, uploads: usize, mib: usize, message_kib: usize) -> Result<(), Box<dyn Error>> {
-    // Not all zeros: a store may not get away with compressing.
-    let message: Vec<u8> = (0..=u8::MAX)
-        .cycle()
-        .enumerate()
-        .map(|(i, b)| b ^ (i >> 8).to_le_bytes()[0])
-        .take(message_kib << 10)
-        .collect();
-    let message = Bytes::from(message);
+    let message = content(message_kib << 10);
     let started_at = Instant::now();
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..uploads {
@@ -34,6 +27,15 @@ pub(crate) async fn run(url: String, uploads: usize, mib: usize, message_kib: us
     let report = serde_json::json!({ "uploads": uploads, "mib": mib, "seconds": seconds });
     writeln!(std::io::stdout(), "{report}")?;
     Ok(())
+}
+
+/// So many bytes. Not all zeros: a store may not get away with compressing.
+pub(crate) fn content(bytes: usize) -> Bytes {
+    let numbers = (0..=u8::MAX).cycle().enumerate();
+    numbers
+        .map(|(i, b)| b ^ (i >> 8).to_le_bytes()[0])
+        .take(bytes)
+        .collect()
 }
 
 async fn upload(url: String, message: Bytes, size: usize) -> Result<(), tonic::Status> {

@@ -4,6 +4,7 @@ mod baseline;
 mod deployment;
 mod load;
 mod tasks;
+mod tus;
 mod watchers;
 
 use std::{error::Error, net::SocketAddr, path::PathBuf};
@@ -21,6 +22,8 @@ enum Command {
     Tasks(Tasks),
     /// Measure many watchers of one progress server.
     Watchers(watchers::WatcherArgs),
+    /// Upload over tus and print what was measured as one JSON line.
+    Tus(tus::TusArgs),
     /// Serve UploadService as barely as possible: write messages to a file, fdatasync at the end.
     Baseline {
         /// Where to listen; port 0 for a free one. The address is printed.
@@ -64,6 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Command::Tasks(Tasks::Start(args)) => tasks::start(args).await,
         Command::Tasks(Tasks::Work(args)) => tasks::run_worker(args).await,
         Command::Watchers(args) => watchers::run(args).await,
+        Command::Tus(args) => tus::run(args).await,
         Command::Baseline { listen, dir } => baseline::run(listen, dir).await,
         Command::Load {
             url,

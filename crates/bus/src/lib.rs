@@ -16,7 +16,7 @@ use reelway_domain::{Notice, Sample};
 use self::{local::Local, redis::Redis};
 
 pub use self::{
-    redis::{RedisSettings, RedisSettingsError},
+    redis::{RedisSettings, RedisSettingsError, Script, Scripts},
     subscribe::{Heard, Hints, Samples},
     wakes::{Wakes, Woken},
 };

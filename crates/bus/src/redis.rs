@@ -14,6 +14,7 @@ mod link;
 mod publish;
 mod pull;
 mod sampler;
+mod script;
 mod session;
 mod settings;
 #[cfg(test)]
@@ -39,7 +40,10 @@ use crate::{
 };
 
 pub(crate) use self::pull::Waiting;
-pub use self::settings::{RedisSettings, RedisSettingsError};
+pub use self::{
+    script::{Script, Scripts},
+    settings::{RedisSettings, RedisSettingsError},
+};
 
 /// One bus through Redis. Its tasks end when the last clone is dropped.
 #[derive(Clone)]
@@ -48,6 +52,7 @@ pub(crate) struct Redis(Arc<Shared>);
 struct Shared {
     door: Arc<Door>,
     keys: Keys,
+    prefix: String,
     link: Link,
     hints: broadcast::Sender<Heard>,
     samples: broadcast::Sender<Sample>,
@@ -78,6 +83,7 @@ impl Redis {
         Ok(Self(Arc::new(Shared {
             door,
             keys,
+            prefix: settings.prefix.clone(),
             link,
             hints: broadcast::Sender::new(HINTS_WAITING_MAX),
             samples: broadcast::Sender::new(SAMPLES_WAITING_MAX),

@@ -7,9 +7,11 @@ use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 use crate::{Catalog, Error, Schema, reap::EXPIRE_ALL, sql::Sql, tx::Tx};
 
 /// All tables, each after those that its rows name.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 14] = [
     "tenants",
+    "api_keys",
     "uploads",
+    "upload_joins",
     "parts",
     "upload_files",
     "jobs",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reelway_domain::{Failure, Reason, UploadId, UploadState};
+use reelway_domain::{Failure, FieldViolation, Reason, UploadId, UploadState};
 use sqlx::error::ErrorKind;
 
 /// A failure of the catalog itself. Outcomes that belong to normal life (no such row, lease lost) are values, not errors.
@@ -23,6 +23,9 @@ pub enum Error {
     /// Another process uses the SQLite file.
     #[error("another reelway process uses {}; stop it, or use Postgres for several processes", .0.display())]
     Locked(PathBuf),
+    /// There is no such SQLite file.
+    #[error("there is no database {}; `reelway migrate` and `reelway serve` make it", .0.display())]
+    Absent(PathBuf),
     /// The lock file or the database's directory could not be made.
     #[error("could not prepare {}: {source}", path.display())]
     Prepare {
@@ -40,6 +43,18 @@ pub enum Error {
     /// The request id was used before with another request.
     #[error("the request id {0} was used before with another request")]
     RequestIdReused(String),
+    /// The tenant would have more than it may have.
+    #[error("the tenant's quota: {0}")]
+    Quota(#[from] crate::QuotaError),
+    /// The tenant has no such partial upload, or it came to nothing.
+    #[error("upload {0} is not a partial upload that can be put together with others")]
+    PartUnusable(UploadId),
+    /// The upload is one part of another, and no file by itself.
+    #[error("upload {0} is one part of another upload; nothing is made of it alone")]
+    NoFile(UploadId),
+    /// The parts of an upload are longer together than an upload may be, in bytes.
+    #[error("the parts are {0} bytes together, more than an upload may have")]
+    JoinedTooLong(i64),
     /// The upload came to nothing, so it can't have another job.
     #[error("upload {id} is {state} and can't be processed")]
     UploadEnded {
@@ -99,6 +114,16 @@ impl From<Error> for Failure {
                 };
                 Failure::new(reason, format!("{error}; upload the file again")).with("uploadId", id)
             }
+            Error::PartUnusable(id) => {
+                let message = "no such partial upload, or it came to nothing";
+                Failure::new(Reason::PartUnusable, message).with("partUploadId", id)
+            }
+            Error::NoFile(_) => Failure::invalid(vec![FieldViolation {
+                field: "upload_id".into(),
+                description: error.to_string(),
+            }]),
+            Error::JoinedTooLong(size) => Failure::new(Reason::SizeExceeded, error.to_string()).with("sizeBytes", size),
+            Error::Quota(refusal) => (*refusal).into(),
             Error::Corrupt(_) => Failure::new(Reason::Internal, error.to_string()),
             Error::Database(source) if is_mistake(source) => {
                 tracing::error!(%error, "the database refused what this code wrote");

@@ -23,8 +23,6 @@ static NUMBER_IN_JOBS: Sql = Sql::new(
      FROM given JOIN locked ON locked.id = given.id WHERE jobs.id = given.id AND jobs.id {in:$2}
      RETURNING jobs.id, jobs.event_seq, jobs.tenant, jobs.upload_id, jobs.trace_context",
 );
-static NUMBER_IN_TENANT: Sql =
-    Sql::new("UPDATE tenants SET event_seq = event_seq + $2 WHERE id = $1 RETURNING event_seq");
 static INSERT: Sql = Sql::new(
     "INSERT INTO job_events (job_id, seq, tenant, tenant_seq, upload_id, change, created_at_ms)
      SELECT v.value ->> 'job', CAST(v.value ->> 'seq' AS BIGINT), v.value ->> 'tenant',
@@ -110,23 +108,22 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes the events that a change has gathered. From here on the rows of their tenants are locked.
+    /// Writes the events that a change has gathered, and the changes of accounts. From here on the rows of their tenants are
+    /// locked.
     pub(crate) async fn write_events(&self, tx: &mut Tx) -> Result<(), Error> {
         let mut events = std::mem::take(&mut tx.events);
-        if events.is_empty() {
-            return Ok(());
-        }
-        let mut next: BTreeMap<String, i64> = BTreeMap::new();
+        let usage = std::mem::take(&mut tx.usage);
+        let mut next: BTreeMap<String, i64> = usage.keys().map(|tenant| (tenant.clone(), 0)).collect();
         for event in &events {
             *next.entry(event.tenant.clone()).or_default() += 1;
         }
         for (tenant, count) in &mut next {
-            let (last,): (i64,) = sqlx::query_as(NUMBER_IN_TENANT.on(self.dialect))
-                .bind(tenant)
-                .bind(*count)
-                .fetch_one(&mut ***tx)
-                .await?;
+            let usage = usage.get(tenant).copied().unwrap_or_default();
+            let last = self.change_tenant(tx, tenant, *count, usage).await?;
             *count = last - *count + 1;
+        }
+        if events.is_empty() {
+            return Ok(());
         }
         for event in &mut events {
             if let Some(seq) = next.get_mut(&event.tenant) {

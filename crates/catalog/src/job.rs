@@ -1,7 +1,7 @@
 //! Jobs: created with their first tasks, found and listed.
 
 use reelway_domain::{
-    Change, JobId, JobState, Ladder, Tenant, Timestamp, TraceContext, UploadId, UploadState, first_tasks,
+    Change, JobId, JobState, Ladder, Tenant, Timestamp, TraceContext, UploadId, UploadKind, UploadState, first_tasks,
 };
 
 use crate::{Catalog, Created, Error, Job, RequestId, sql::Sql, tx::Tx};
@@ -73,9 +73,14 @@ impl Catalog {
                 .await?
                 .map(Created::Before));
         }
-        match self.lock_upload(&mut tx, tenant, upload).await?.map(|u| u.state) {
-            Some(UploadState::Receiving | UploadState::Complete) => {}
-            Some(state) => return Err(Error::UploadEnded { id: upload, state }),
+        match self
+            .lock_upload(&mut tx, tenant, upload)
+            .await?
+            .map(|u| (u.state, u.kind))
+        {
+            Some((_, UploadKind::Partial)) => return Err(Error::NoFile(upload)),
+            Some((UploadState::Receiving | UploadState::Complete, _)) => {}
+            Some((state, _)) => return Err(Error::UploadEnded { id: upload, state }),
             None => return Ok(None),
         }
         self.insert_job(&mut tx, tenant, upload, new).await?;

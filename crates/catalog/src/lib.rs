@@ -3,9 +3,10 @@
 //! The catalog is the only truth (invariant 4). Each method is one statement or one transaction; a transaction holds no
 //! lock while bytes flow or ffmpeg runs. Locks are always taken in the same order, so that no two transactions wait for
 //! each other: a request id, the upload, tasks by ascending id, jobs by ascending id, tenants by ascending id. A change
-//! gathers its events and hints (`tx.rs`) and writes them as it commits, so tenants are locked last, and only for a moment.
-//! Claims wait for no task: they pass over those that others hold.
+//! gathers its events, hints and what it does to accounts (`tx.rs`, `quota.rs`) and writes them as it commits, so tenants
+//! are locked last, and only for a moment. Claims wait for no task: they pass over those that others hold.
 
+mod api_key;
 mod claim;
 #[cfg(test)]
 mod contract;
@@ -15,6 +16,7 @@ mod error;
 mod event;
 mod job;
 mod job_end;
+mod join;
 mod lease;
 mod lock;
 mod marks;
@@ -22,6 +24,10 @@ mod open;
 mod outbox;
 mod playback;
 mod postgres;
+mod quota;
+mod quota_deferred;
+mod quota_error;
+mod quota_tenants;
 mod reap;
 mod request;
 mod retention;
@@ -32,6 +38,7 @@ mod sql;
 mod stats;
 mod success;
 mod task;
+mod tenant;
 mod tx;
 mod upload;
 mod upload_end;
@@ -40,17 +47,21 @@ mod webhook;
 mod webhook_queue;
 mod write;
 
+pub use api_key::{ApiKey, NewApiKey};
 pub use claim::Claim;
 pub use copy::{Copied, CopyError, copy};
 pub use effect::{Effect, Published};
 pub use error::Error;
 pub use job::{JobFilter, NewJob};
 pub use job_end::{Cancelled, Deleted, Retried};
+pub use join::JoinPart;
 pub use lease::Beat;
 pub use marks::UploadMark;
 pub use open::Catalog;
 pub use outbox::{Fresh, OutboxBatch};
 pub use playback::Playback;
+pub use quota_error::QuotaError;
+pub use quota_tenants::{Limit, NewLimits, Quota, QuotaDefaults};
 pub use request::{Created, RequestId};
 pub use row::{Job, Task, Upload};
 pub use schema::Schema;

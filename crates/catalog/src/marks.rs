@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use reelway_domain::{EventSeq, JobId, Offset, UploadId, UploadState, WriterEpoch};
+use reelway_domain::{EventSeq, JobId, Offset, Tenant, UploadId, UploadState, WriterEpoch};
 use sqlx::any::AnyRow;
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
 const IDS_MAX: usize = 512;
 
 static OF_JOBS: Sql = Sql::new("SELECT id, event_seq FROM jobs WHERE id {in:$1}");
+static OF_TENANTS: Sql = Sql::new("SELECT id, event_seq FROM tenants WHERE id {in:$1}");
 static OF_UPLOADS: Sql = Sql::new("SELECT id, state, durable_offset, writer_epoch FROM uploads WHERE id {in:$1}");
 
 /// What changes with an upload.
@@ -50,6 +51,22 @@ impl Catalog {
             for row in self.marks(&OF_JOBS, some).await? {
                 let (id, seq): (String, i64) = sqlx::FromRow::from_row(&row)?;
                 seqs.insert(id.parse()?, EventSeq(seq));
+            }
+        }
+        Ok(seqs)
+    }
+
+    /// The number of each tenant's last event. A tenant that has nothing may be missing.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn tenant_event_seqs(&self, tenants: &[Tenant]) -> Result<HashMap<Tenant, EventSeq>, Error> {
+        let names: Vec<&str> = tenants.iter().map(Tenant::as_str).collect();
+        let mut seqs = HashMap::with_capacity(names.len());
+        for some in names.chunks(IDS_MAX) {
+            for row in self.marks(&OF_TENANTS, some).await? {
+                let (name, seq): (String, i64) = sqlx::FromRow::from_row(&row)?;
+                seqs.insert(Tenant::stored(name), EventSeq(seq));
             }
         }
         Ok(seqs)

@@ -15,7 +15,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use crate::{
-    Dialect, Error,
+    Dialect, Error, QuotaDefaults,
     lock::ProcessLock,
     outbox::FreshHints,
     postgres::{self, ACQUIRE_TIMEOUT},
@@ -35,6 +35,8 @@ pub struct Catalog {
     /// What this process has left in the outbox and not published yet.
     pub(crate) fresh: Arc<FreshHints>,
     pub(crate) trace_source: fn() -> Option<TraceContext>,
+    /// What tenants may have that have no limits of their own.
+    pub(crate) quota: QuotaDefaults,
     _lock: Option<Arc<ProcessLock>>,
 }
 
@@ -56,6 +58,23 @@ impl Catalog {
         }
     }
 
+    /// Opens a catalog as [`Self::open`] does, for a moment and beside the process that runs on it. On SQLite it doesn't take
+    /// the process's lock; the database's own locks keep one write from another. So it must not conclude that nobody else is
+    /// alive, and not migrate.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`] but for [`Error::Locked`]; [`Error::Absent`] if there is no such SQLite file.
+    pub async fn open_beside(url: &str) -> Result<Self, Error> {
+        let Some(path) = url.strip_prefix("sqlite://").map(Path::new) else {
+            return Self::open(url).await;
+        };
+        if !path.is_file() {
+            return Err(Error::Absent(path.to_owned()));
+        }
+        sqlx::any::install_default_drivers();
+        Self::connect_sqlite(path, None).await
+    }
+
     async fn open_sqlite(path: &Path) -> Result<Self, Error> {
         if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             let prepare = |source| Error::Prepare {
@@ -65,6 +84,10 @@ impl Catalog {
             std::fs::create_dir_all(parent).map_err(prepare)?;
         }
         let lock = ProcessLock::take(path)?;
+        Self::connect_sqlite(path, Some(lock)).await
+    }
+
+    async fn connect_sqlite(path: &Path, lock: Option<ProcessLock>) -> Result<Self, Error> {
         let options = AnyConnectOptions::from_str(&sqlite_url(path))?;
         let pool = |connections_max: u32| {
             AnyPoolOptions::new()
@@ -88,7 +111,8 @@ impl Catalog {
             dialect: Dialect::Sqlite,
             fresh: Arc::default(),
             trace_source: || None,
-            _lock: Some(Arc::new(lock)),
+            quota: QuotaDefaults::default(),
+            _lock: lock.map(Arc::new),
         })
     }
 
@@ -100,6 +124,7 @@ impl Catalog {
             dialect: Dialect::Postgres,
             fresh: Arc::default(),
             trace_source: || None,
+            quota: QuotaDefaults::default(),
             _lock: None,
         })
     }

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use reelway_domain::{
     EventSeq, Failure, FileEpoch, JobEvent, JobId, JobState, Ladder, LeaseEpoch, Offset, RenditionInfo, SourceInfo,
-    TaskId, TaskKind, TaskState, Tenant, Timestamp, TraceContext, UploadId, UploadState, WriterEpoch, WriterId,
+    TaskId, TaskKind, TaskState, Tenant, Timestamp, TraceContext, UploadId, UploadKind, UploadState, WriterEpoch,
+    WriterId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{Row as _, any::AnyRow};
 
 use crate::Error;
 
-/// The columns of an [`Upload`].
+/// The columns of an [`Upload`], without its parts, which are rows of their own.
 pub(crate) const UPLOAD_COLUMNS: &str = "id, tenant, state, file_name, content_type, metadata, size_bytes, durable_offset, \
-     writer_epoch, writer, file_epoch, expected_sha256, job_id, error, webhook_url, trace_context, created_at_ms, \
-     updated_at_ms, expires_at_ms, completed_at_ms";
+     writer_epoch, writer, file_epoch, expected_sha256, job_id, error, webhook_url, client_state, kind, trace_context, \
+     created_at_ms, updated_at_ms, expires_at_ms, completed_at_ms";
 /// The columns of a [`Job`].
 pub(crate) const JOB_COLUMNS: &str = "id, tenant, upload_id, state, preset, ladder, source, renditions, published_prefix, \
      poster_key, error, attempts, missing_frames, event_seq, trace_context, created_at_ms, updated_at_ms, started_at_ms, \
@@ -59,6 +60,12 @@ pub struct Upload {
     pub job: Option<JobId>,
     /// Who is told what becomes of it, beside the endpoints of the configuration.
     pub webhook_url: Option<String>,
+    /// A text of the client's own.
+    pub client_state: String,
+    /// What it is for.
+    pub kind: UploadKind,
+    /// What it is put together from, in this order; empty unless it is joined.
+    pub parts: Vec<UploadId>,
     /// Why it failed.
     pub error: Option<Failure>,
     /// When it was created.
@@ -169,11 +176,11 @@ impl Columns<'_> {
         i32::try_from(self.int(name)?).map_err(|_| Error::Corrupt(format!("{name} is too large")))
     }
 
-    fn int_or_null(&self, name: &str) -> Result<Option<i64>, Error> {
+    pub(crate) fn int_or_null(&self, name: &str) -> Result<Option<i64>, Error> {
         Ok(self.0.try_get::<Option<i64>, _>(name)?)
     }
 
-    fn time_or_null(&self, name: &str) -> Result<Option<Timestamp>, Error> {
+    pub(crate) fn time_or_null(&self, name: &str) -> Result<Option<Timestamp>, Error> {
         Ok(self.int_or_null(name)?.map(Timestamp))
     }
 
@@ -236,6 +243,9 @@ impl TryFrom<&AnyRow> for Upload {
             expected_sha256: digest.transpose()?,
             job: c.text_or_null("job_id")?.map(|id| id.parse()).transpose()?,
             webhook_url: c.text_or_null("webhook_url")?,
+            client_state: c.text("client_state")?,
+            kind: c.parsed("kind")?,
+            parts: c.json_or_null("part_ids")?.unwrap_or_default(),
             error: c.json_or_null("error")?,
             created_at: Timestamp(c.int("created_at_ms")?),
             updated_at: Timestamp(c.int("updated_at_ms")?),

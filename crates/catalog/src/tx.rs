@@ -1,13 +1,16 @@
 //! One change: a transaction with the events and hints that it leaves, and the trace that it belongs to.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+};
 
 use reelway_domain::{Hint, JobId, Notice, TraceContext};
 use sqlx::{Any, Executor as _, Transaction};
 
-use crate::{Catalog, Dialect, Error, event::NewEvent};
+use crate::{Catalog, Dialect, Error, event::NewEvent, quota::Usage};
 
-/// A transaction that gathers events and hints, to be written when it commits. Dropping it undoes everything.
+/// A transaction that gathers events, hints and changes of accounts, to be written when it commits. Dropping it undoes everything.
 pub(crate) struct Tx {
     inner: Transaction<'static, Any>,
     /// The trace of the call that this change belongs to.
@@ -16,6 +19,8 @@ pub(crate) struct Tx {
     pub(crate) job_trace: Option<TraceContext>,
     /// Events that have their place in their job, in the order in which they happened.
     pub(crate) events: Vec<NewEvent>,
+    /// How the accounts of tenants change.
+    pub(crate) usage: BTreeMap<String, Usage>,
     /// What those who wait are to look at.
     pub(crate) notices: Vec<Notice>,
 }
@@ -23,11 +28,17 @@ pub(crate) struct Tx {
 impl Catalog {
     /// Begins a change.
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
+        let inner = match self.dialect {
+            // The right to write at once: one that is asked for after reading is refused if another process has written since.
+            Dialect::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await?,
+            Dialect::Postgres => self.write.begin().await?,
+        };
         Ok(Tx {
-            inner: self.write.begin().await?,
+            inner,
             trace: (self.trace_source)(),
             job_trace: None,
             events: Vec::new(),
+            usage: BTreeMap::new(),
             notices: Vec::new(),
         })
     }
@@ -41,8 +52,11 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes what a change has gathered, commits it, and hands its hints to the courier of this process. The events come
-    /// last, because from there on the tenant's row is locked.
+    /// Writes what a change has gathered, commits it, and hands its hints to the courier of this process. The events and
+    /// accounts come last, because from there on the tenants' rows are locked.
+    ///
+    /// # Errors
+    /// [`Error::Quota`] if a tenant may not have what the change would give it; all of it is undone then.
     pub(crate) async fn commit(&self, mut tx: Tx) -> Result<(), Error> {
         let fresh = self.write_hints(&mut tx).await?;
         self.write_events(&mut tx).await?;

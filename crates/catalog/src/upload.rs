@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use reelway_domain::{Tenant, TraceContext, UploadId, UploadState, WebhookUrl};
+use reelway_domain::{Hint, Tenant, TraceContext, UploadId, UploadKind, UploadState, WebhookUrl};
 use sqlx::Any;
 
-use crate::{Catalog, Created, Error, NewJob, RequestId, Upload, sql::Sql, tx::Tx};
+use crate::{Catalog, Created, Error, NewJob, RequestId, Upload, quota::Usage, sql::Sql, tx::Tx};
 
 /// An upload that is to be created.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,15 +30,20 @@ pub struct NewUpload {
     pub job: Option<NewJob>,
     /// Who is told what becomes of it, beside the endpoints of the configuration.
     pub webhook_url: Option<WebhookUrl>,
+    /// A text of the client's own.
+    pub client_state: String,
+    /// What it is for.
+    pub kind: UploadKind,
+    /// What it is put together from, in this order; empty unless it is joined. Its length is theirs then.
+    pub parts: Vec<UploadId>,
     /// What makes the call repeatable.
     pub request: Option<RequestId>,
 }
 
-static ENSURE_TENANT: Sql = Sql::new("INSERT INTO tenants (id) VALUES ($1) ON CONFLICT DO NOTHING");
 static INSERT: Sql = Sql::new(
     "INSERT INTO uploads (id, tenant, state, file_name, content_type, metadata, size_bytes, expected_sha256, job_id,
-                          webhook_url, trace_context, created_at_ms, updated_at_ms, expires_at_ms)
-     VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9, $10, {now}, {now}, {now} + $11)",
+                          webhook_url, client_state, kind, trace_context, created_at_ms, updated_at_ms, expires_at_ms, quota_bytes)
+     VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, {now}, {now}, {now} + $13, $14)",
 );
 static FIND: Sql = Sql::new("SELECT {upload} FROM uploads WHERE tenant = $1 AND id = $2");
 static LOCK: Sql = Sql::new("SELECT {upload} FROM uploads WHERE tenant = $1 AND id = $2 {for_update}");
@@ -51,13 +56,12 @@ impl Catalog {
     /// Creates an upload and its job in one transaction.
     ///
     /// # Errors
-    /// [`Error::RequestIdReused`] if the request id was used with another request.
+    /// [`Error::RequestIdReused`] if the request id was used with another request; [`Error::Quota`] if the tenant may not
+    /// have it; [`Error::PartUnusable`] and
+    /// [`Error::JoinedTooLong`] if it can't be put together from its parts.
     pub async fn create_upload(&self, new: &NewUpload) -> Result<Created<Upload>, Error> {
         let mut tx = self.begin().await?;
-        sqlx::query(ENSURE_TENANT.on(self.dialect))
-            .bind(new.tenant.as_str())
-            .execute(&mut **tx)
-            .await?;
+        self.ensure_tenant(&mut tx, &new.tenant).await?;
         if let Some(request) = &new.request
             && let Some(earlier) = self
                 .take_request_id(&mut tx, &new.tenant, request, &new.id.to_string())
@@ -67,20 +71,34 @@ impl Catalog {
             let gone = || Error::Corrupt(format!("request id {} names no upload", request.id));
             return Ok(Created::Before(upload.ok_or_else(gone)?));
         }
+        let size = match new.kind {
+            UploadKind::Joined => self.take_parts(&mut tx, new).await?,
+            UploadKind::Whole | UploadKind::Partial => new.size,
+        };
+        // A joined upload takes over what its parts hold, when it is complete.
+        let reserved = size.filter(|_| new.kind != UploadKind::Joined).unwrap_or(0);
         sqlx::query(INSERT.on(self.dialect))
             .bind(new.id.to_string())
             .bind(new.tenant.as_str())
             .bind(&new.file_name)
             .bind(&new.content_type)
             .bind(serde_json::to_string(&new.metadata)?)
-            .bind(new.size)
+            .bind(size)
             .bind(new.expected_sha256.map(|digest| digest.to_vec()))
             .bind(new.job.as_ref().map(|job| job.id.to_string()))
             .bind(new.webhook_url.as_ref().map(WebhookUrl::as_str))
+            .bind(&new.client_state)
+            .bind(new.kind.as_str())
             .bind(tx.trace.as_ref().map(TraceContext::as_str))
             .bind(millis(new.expiry))
+            .bind(reserved)
             .execute(&mut **tx)
             .await?;
+        tx.account(&new.tenant, Usage::opened(reserved));
+        if new.kind == UploadKind::Joined {
+            self.insert_parts(&mut tx, new).await?;
+            tx.leave(Hint::Upload { upload: new.id });
+        }
         if let Some(job) = &new.job {
             self.insert_job(&mut tx, &new.tenant, new.id, job).await?;
         }

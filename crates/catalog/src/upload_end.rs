@@ -15,6 +15,24 @@ pub enum UploadEnd {
     Unknown,
 }
 
+/// An upload that bytes can come to, other than one that waits for its parts' bytes: it ends with them.
+macro_rules! gets_nothing {
+    () => {
+        "(state = 'receiving' AND (kind <> 'joined' OR NOT EXISTS (
+            SELECT 1 FROM upload_joins j JOIN uploads part ON part.id = j.part_id
+            WHERE j.upload_id = uploads.id AND part.state = 'receiving')))"
+    };
+}
+
+/// A complete part that nobody needs at the moment.
+macro_rules! part_has_served {
+    () => {
+        "(state = 'complete' AND kind = 'partial' AND NOT EXISTS (
+            SELECT 1 FROM upload_joins j JOIN uploads joined ON joined.id = j.upload_id
+            WHERE j.part_id = uploads.id AND joined.state = 'receiving'))"
+    };
+}
+
 static FAIL: Sql = Sql::new(
     "UPDATE uploads SET state = 'failed', error = $3, updated_at_ms = {now}
      WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' RETURNING {upload}",
@@ -24,12 +42,33 @@ static ABORT: Sql = Sql::new(
     "UPDATE uploads SET state = 'aborted', writer_epoch = writer_epoch + 1, updated_at_ms = {now}
      WHERE tenant = $1 AND id = $2 AND state = 'receiving' RETURNING {upload}",
 );
-static EXPIRED: Sql =
-    Sql::new("SELECT id FROM uploads WHERE state = 'receiving' AND expires_at_ms < {now} ORDER BY id LIMIT $1");
-static EXPIRE: Sql = Sql::new(
-    "UPDATE uploads SET state = 'expired', writer_epoch = writer_epoch + 1, updated_at_ms = {now}
-     WHERE id = $1 AND state = 'receiving' AND expires_at_ms < {now} RETURNING {upload}",
-);
+static ABORT_PART: Sql = Sql::new(concat!(
+    "UPDATE uploads SET state = 'aborted', completed_at_ms = NULL, updated_at_ms = {now}
+     WHERE tenant = $1 AND id = $2 AND ",
+    part_has_served!(),
+    " RETURNING {upload}"
+));
+static ABORT_COMPLETE: Sql = Sql::new(concat!(
+    "UPDATE uploads SET state = 'aborted', completed_at_ms = NULL, updated_at_ms = {now}
+     WHERE tenant = $1 AND id = $2 AND (state = 'complete' AND kind <> 'partial' OR ",
+    part_has_served!(),
+    ") RETURNING {upload}"
+));
+static EXPIRED: Sql = Sql::new(concat!(
+    "SELECT id, state FROM uploads WHERE expires_at_ms < {now} AND ",
+    gets_nothing!(),
+    " UNION ALL SELECT id, state FROM uploads WHERE expires_at_ms < {now} AND ",
+    part_has_served!(),
+    " ORDER BY id LIMIT $1"
+));
+static EXPIRE: Sql = Sql::new(concat!(
+    "UPDATE uploads SET state = 'expired', completed_at_ms = NULL, writer_epoch = writer_epoch + 1, updated_at_ms = {now}
+     WHERE id = $1 AND state = $2 AND expires_at_ms < {now} AND (",
+    gets_nothing!(),
+    " OR ",
+    part_has_served!(),
+    ") RETURNING {upload}"
+));
 static TO_FREE: Sql = Sql::new(
     "SELECT id FROM uploads WHERE freed = 0 AND state IN ('failed', 'aborted', 'expired') ORDER BY id LIMIT $1",
 );
@@ -53,24 +92,45 @@ impl Catalog {
             return Ok(Commit::Superseded);
         };
         let upload = Upload::try_from(&row)?;
+        self.give_back(&mut tx, &upload, UploadState::Receiving).await?;
         self.end_jobs_of(&mut tx, &upload, JobState::Failed, Some(failure))
             .await?;
         self.commit(tx).await?;
         Ok(Commit::Done(upload))
     }
 
-    /// Gives an upload up for its client. Its jobs are cancelled.
+    /// Gives an upload up for its client. Its jobs are cancelled. A complete one can't be given up, unless it is a part that
+    /// nothing is put together from at the moment.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn abort_upload(&self, tenant: &Tenant, id: UploadId) -> Result<UploadEnd, Error> {
+        self.give_up(tenant, id, &ABORT_PART).await
+    }
+
+    /// As [`Self::abort_upload`], also if the upload is complete, whatever it is; only a part that something is put together from
+    /// at the moment can't be given up. What its jobs have made stays.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn abort_upload_also_complete(&self, tenant: &Tenant, id: UploadId) -> Result<UploadEnd, Error> {
+        self.give_up(tenant, id, &ABORT_COMPLETE).await
+    }
+
+    async fn give_up(&self, tenant: &Tenant, id: UploadId, complete: &Sql) -> Result<UploadEnd, Error> {
         let mut tx = self.begin().await?;
-        let aborted = sqlx::query(ABORT.on(self.dialect))
-            .bind(tenant.as_str())
-            .bind(id.to_string())
-            .fetch_optional(&mut **tx)
-            .await?;
-        let Some(row) = aborted else {
+        let mut aborted = None;
+        for (abort, was) in [(&ABORT, UploadState::Receiving), (complete, UploadState::Complete)] {
+            if aborted.is_none() {
+                let row = sqlx::query(abort.on(self.dialect))
+                    .bind(tenant.as_str())
+                    .bind(id.to_string())
+                    .fetch_optional(&mut **tx)
+                    .await?;
+                aborted = row.map(|row| (row, was));
+            }
+        }
+        let Some((row, was)) = aborted else {
             drop(tx);
             return Ok(self
                 .upload(tenant, id)
@@ -78,26 +138,29 @@ impl Catalog {
                 .map_or(UploadEnd::Unknown, UploadEnd::Before));
         };
         let upload = Upload::try_from(&row)?;
+        self.give_back(&mut tx, &upload, was).await?;
         self.end_jobs_of(&mut tx, &upload, JobState::Cancelled, None).await?;
         self.commit(tx).await?;
         Ok(UploadEnd::Ended(upload))
     }
 
-    /// Ends uploads for which nothing came for too long, at most `count_max`. Gives how many ended.
+    /// Ends uploads for which nothing came for too long, and complete parts that nobody needs any more, at most `count_max`. Gives
+    /// how many ended.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn expire_uploads(&self, count_max: i64) -> Result<usize, Error> {
-        let ids: Vec<(String,)> = sqlx::query_as(EXPIRED.on(self.dialect))
+        let old: Vec<(String, String)> = sqlx::query_as(EXPIRED.on(self.dialect))
             .bind(count_max)
             .fetch_all(&self.read)
             .await?;
         let mut expired = 0;
-        for (id,) in ids {
+        for (id, state) in old {
             let mut tx = self.begin().await?;
             // Restates the whole condition: a byte may have come since, or another server was faster.
             let row = sqlx::query(EXPIRE.on(self.dialect))
                 .bind(&id)
+                .bind(&state)
                 .fetch_optional(&mut **tx)
                 .await?;
             let Some(row) = row else { continue };
@@ -106,7 +169,9 @@ impl Catalog {
                 "no byte came for too long; upload the file again",
             )
             .with("uploadId", &id);
-            self.end_jobs_of(&mut tx, &Upload::try_from(&row)?, JobState::Failed, Some(&failure))
+            let upload = Upload::try_from(&row)?;
+            self.give_back(&mut tx, &upload, state.parse()?).await?;
+            self.end_jobs_of(&mut tx, &upload, JobState::Failed, Some(&failure))
                 .await?;
             self.commit(tx).await?;
             expired += 1;

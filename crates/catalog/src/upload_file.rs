@@ -22,7 +22,12 @@ pub struct EarlierBytes {
 static TAKE_OVER: Sql = Sql::new(
     "UPDATE uploads SET writer_epoch = writer_epoch + 1, file_epoch = writer_epoch + 1, writer = $3,
                         updated_at_ms = {now}
-     WHERE tenant = $1 AND id = $2 AND state = 'receiving' RETURNING {upload}",
+     WHERE tenant = $1 AND id = $2 AND state = 'receiving' AND kind <> 'joined' RETURNING {upload}",
+);
+static FENCE: Sql = Sql::new(
+    "UPDATE uploads SET writer_epoch = writer_epoch + 1, file_epoch = writer_epoch + 1, writer = NULL,
+                        updated_at_ms = {now}
+     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' RETURNING {upload}",
 );
 static BEGIN: Sql = Sql::new("INSERT INTO upload_files (upload_id, epoch, start_offset) VALUES ($1, $2, $3)");
 static LET_GO: Sql =
@@ -54,14 +59,39 @@ impl Catalog {
             .await?;
         let Some(row) = taken else { return Ok(None) };
         let upload = Upload::try_from(&row)?;
-        sqlx::query(BEGIN.on(self.dialect))
-            .bind(id.to_string())
-            .bind(upload.file_epoch.0)
-            .bind(upload.durable_offset.0)
-            .execute(&mut **tx)
-            .await?;
+        self.begin_file(&mut tx, &upload).await?;
         self.commit(tx).await?;
         Ok(Some(upload))
+    }
+
+    /// Ends the writer with this epoch wherever it is, without another in its place: it can't commit any more, and whoever
+    /// writes next begins a file at the durable offset. `None`: it isn't the newest any more.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails; the writer may be ended or not then.
+    pub async fn fence_writer(&self, id: UploadId, epoch: WriterEpoch) -> Result<Option<Upload>, Error> {
+        let mut tx = self.begin().await?;
+        let fenced = sqlx::query(FENCE.on(self.dialect))
+            .bind(id.to_string())
+            .bind(epoch.0)
+            .fetch_optional(&mut **tx)
+            .await?;
+        let Some(row) = fenced else { return Ok(None) };
+        let upload = Upload::try_from(&row)?;
+        self.begin_file(&mut tx, &upload).await?;
+        self.commit(tx).await?;
+        Ok(Some(upload))
+    }
+
+    /// Records where an upload's newest file begins.
+    pub(crate) async fn begin_file(&self, tx: &mut Tx, upload: &Upload) -> Result<(), Error> {
+        sqlx::query(BEGIN.on(self.dialect))
+            .bind(upload.id.to_string())
+            .bind(upload.file_epoch.0)
+            .bind(upload.durable_offset.0)
+            .execute(&mut ***tx)
+            .await?;
+        Ok(())
     }
 
     /// Records that this writer has ended and no write of its process is under way: whoever writes next, anywhere, can go on

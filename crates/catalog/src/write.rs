@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use reelway_domain::{Change, Hint, Offset, Tenant, UploadId, UploadState, WriterEpoch, WriterId};
+use reelway_domain::{Change, Hint, Offset, Tenant, UploadId, UploadKind, UploadState, WriterEpoch, WriterId};
 
 use crate::{
     Catalog, Error, Upload,
+    quota::held,
     sql::{Sql, change_one},
     upload::millis,
     webhook::Told,
@@ -17,7 +18,7 @@ pub enum Opened {
     /// The caller is the writer now; the upload's `writer_epoch` is its own, and it writes the file `file_epoch`. That is a
     /// new one exactly if both are the same.
     Writer(Upload),
-    /// The upload has ended: nothing can be written.
+    /// Nothing can be written: the upload has ended, or is put together from others.
     Ended(Upload),
     /// The tenant has no such upload.
     Unknown,
@@ -34,17 +35,24 @@ pub enum Commit {
 
 static OPEN: Sql = Sql::new(
     "UPDATE uploads SET writer_epoch = writer_epoch + 1, writer = $3, updated_at_ms = {now}
-     WHERE tenant = $1 AND id = $2 AND state = 'receiving' AND (writer IS NULL OR writer = $3) RETURNING {upload}",
+     WHERE tenant = $1 AND id = $2 AND state = 'receiving' AND kind <> 'joined' AND (writer IS NULL OR writer = $3)
+     RETURNING {upload}",
 );
 static COMMIT: Sql = Sql::new(
     "UPDATE uploads SET durable_offset = $3, updated_at_ms = {now}, expires_at_ms = {now} + $4
-     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3 RETURNING {upload}",
+     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3
+       AND (size_bytes IS NOT NULL OR quota_bytes >= $3 OR kind = 'joined') RETURNING {upload}",
+);
+static DECLARE_SIZE: Sql = Sql::new(
+    "UPDATE uploads SET size_bytes = $3, updated_at_ms = {now}
+     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3
+       AND (size_bytes IS NULL OR size_bytes = $3) RETURNING {upload}",
 );
 static COMPLETE: Sql = Sql::new(
     "UPDATE uploads SET state = 'complete', size_bytes = $3, durable_offset = $3, updated_at_ms = {now},
                         completed_at_ms = {now}
      WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3
-       AND (size_bytes IS NULL OR size_bytes = $3) RETURNING {upload}",
+       AND (size_bytes IS NULL OR size_bytes = $3) RETURNING {upload}, quota_bytes",
 );
 
 impl Catalog {
@@ -70,7 +78,8 @@ impl Catalog {
     /// Records that every byte below `offset` is on stable storage. Call it only after the store has said so.
     ///
     /// # Errors
-    /// [`Error::Database`] if the database fails; the offset may be recorded or not then.
+    /// [`Error::Database`] if the database fails; the offset may be recorded or not then. [`Error::Quota`] if the length isn't
+    /// known and the tenant may not have so much.
     pub async fn commit_offset(
         &self,
         id: UploadId,
@@ -84,13 +93,40 @@ impl Catalog {
             .bind(offset.0)
             .bind(millis(expiry));
         let committed = change_one(commit, &self.write).await?;
-        committed.map_or(Ok(Commit::Superseded), |row| Ok(Commit::Done(Upload::try_from(&row)?)))
+        match committed {
+            Some(row) => Ok(Commit::Done(Upload::try_from(&row)?)),
+            None => self.commit_reserving(id, epoch, offset, expiry).await,
+        }
+    }
+
+    /// Records the length of an upload that was created without one. The writer knows that none is recorded, or the same, and
+    /// that no more is durable.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails; the length may be recorded or not then. [`Error::Quota`] if the tenant may not
+    /// have so much.
+    pub async fn declare_size(&self, id: UploadId, epoch: WriterEpoch, size: i64) -> Result<Commit, Error> {
+        let mut tx = self.begin().await?;
+        let declared = sqlx::query(DECLARE_SIZE.on(self.dialect))
+            .bind(id.to_string())
+            .bind(epoch.0)
+            .bind(size)
+            .fetch_optional(&mut **tx)
+            .await?;
+        let Some(row) = declared else {
+            return Ok(Commit::Superseded);
+        };
+        let upload = Upload::try_from(&row)?;
+        self.reserve(&mut tx, &upload, size).await?;
+        self.commit(tx).await?;
+        Ok(Commit::Done(upload))
     }
 
     /// Completes an upload whose `size` bytes are all on stable storage, in the writer's file, and verified; tells its jobs.
     ///
     /// # Errors
-    /// [`Error::Database`] if the database fails; the upload may be complete or not then.
+    /// [`Error::Database`] if the database fails; the upload may be complete or not then. [`Error::Quota`] if the length wasn't
+    /// known and the tenant may not have so much.
     pub async fn complete_upload(&self, id: UploadId, epoch: WriterEpoch, size: i64) -> Result<Commit, Error> {
         let mut tx = self.begin().await?;
         let completed = sqlx::query(COMPLETE.on(self.dialect))
@@ -103,12 +139,15 @@ impl Catalog {
             return Ok(Commit::Superseded);
         };
         let upload = Upload::try_from(&row)?;
+        self.store_reserved(&mut tx, &upload, held(&row)?, size).await?;
         self.forget_files(&mut tx, &upload).await?;
         let change = Change::UploadState {
             state: UploadState::Complete,
             error: None,
         };
-        self.leave_webhook(&mut tx, Told::UploadCompleted(id)).await?;
+        if upload.kind != UploadKind::Partial {
+            self.leave_webhook(&mut tx, Told::UploadCompleted(id)).await?;
+        }
         let jobs = self.lock_living_jobs_of(&mut tx, id).await?;
         let changes: Vec<_> = jobs.iter().map(|job| (*job, &change)).collect();
         self.append_all(&mut tx, &changes).await?;

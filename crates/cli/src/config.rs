@@ -1,5 +1,9 @@
 //! What a node runs with: flags before the environment, the environment before the file, the file before the defaults.
 
+mod auth;
+mod edge;
+mod layers;
+mod limits;
 mod slots;
 
 use std::{
@@ -10,8 +14,14 @@ use std::{
     time::Duration,
 };
 
-use reelway_domain::limits;
+use reelway_domain::limits::UPLOAD_EXPIRY_DEFAULT;
+use reelway_rpc::TlsFiles;
 
+pub(crate) use self::{
+    auth::{AuthConfig, JwtConfig},
+    edge::{EdgeConfig, UpstreamConfig},
+    limits::{LimitsConfig, RateSetting},
+};
 use crate::{
     secret::{self, Secret},
     serve_args::{HumanDuration, LogFormat, Role, ServeArgs, ServeOptions},
@@ -29,6 +39,8 @@ const LOG_FILTER: &str = "info";
 const REDIS_PREFIX: &str = "reelway";
 /// The variable with the secret of webhooks, which has no flag.
 const WEBHOOK_SECRET: &str = "REELWAY_WEBHOOK_SECRET";
+/// The variable with the keys that this deployment signs with, which has no flag.
+const SIGNING_KEY: &str = "REELWAY_SIGNING_KEY";
 /// A connection so old makes room for one to a server that may be newer.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(600);
 /// How long it takes until everybody has heard that a server of several is not ready any more.
@@ -69,6 +81,14 @@ pub(crate) struct ServeConfig {
     pub(crate) encoder_stall: Option<Duration>,
     /// The beginning of playback URLs; absent: `http://` and the address that `http` was bound to.
     pub(crate) public_url: Option<String>,
+    /// The certificates of HTTP and gRPC; absent: neither is within TLS.
+    pub(crate) tls: Option<TlsFiles>,
+    /// The services that run elsewhere.
+    pub(crate) upstream: UpstreamConfig,
+    /// What tenants and addresses may have and do.
+    pub(crate) limits: LimitsConfig,
+    /// Whose HTTP requests are answered.
+    pub(crate) edge: EdgeConfig,
     /// How long an unfinished upload is kept after its last byte.
     pub(crate) upload_expiry: Duration,
     /// How far a client may send ahead on one stream, in bytes; absent: the server's own choice.
@@ -87,6 +107,8 @@ pub(crate) struct ServeConfig {
     pub(crate) otlp: Option<String>,
     /// The share of traces that is recorded, 0 to 1.
     pub(crate) trace_ratio: f64,
+    /// How callers say who they are.
+    pub(crate) auth: AuthConfig,
     /// Listening beyond loopback without authentication is wanted.
     pub(crate) insecure: bool,
     /// The filter of log lines.
@@ -132,6 +154,12 @@ pub(crate) enum ConfigError {
         path: PathBuf,
         source: io::Error,
     },
+    /// A setting needs another one.
+    #[error("--{option}: {problem}")]
+    Half {
+        option: &'static str,
+        problem: &'static str,
+    },
     /// It can't be read.
     #[error("read the configuration file {path}: {source}")]
     Read { path: PathBuf, source: io::Error },
@@ -151,10 +179,8 @@ impl ServeConfig {
     pub(crate) fn resolve(args: ServeArgs) -> Result<Self, ConfigError> {
         let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let mut first = args.options;
-        first.webhook_secret = env::var(WEBHOOK_SECRET)
-            .ok()
-            .filter(|secret| !secret.is_empty())
-            .map(Secret);
+        first.webhook_secret = of_environment(WEBHOOK_SECRET);
+        first.signing_key = of_environment(SIGNING_KEY);
         first.or(file).with_defaults()
     }
 
@@ -162,6 +188,11 @@ impl ServeConfig {
     pub(crate) fn is_whole(&self) -> bool {
         self.roles == Role::ALL
     }
+}
+
+/// A secret that a variable holds.
+fn of_environment(variable: &str) -> Option<Secret> {
+    env::var(variable).ok().filter(|secret| !secret.is_empty()).map(Secret)
 }
 
 fn read(path: &Path) -> Result<ServeOptions, ConfigError> {
@@ -176,57 +207,10 @@ fn read(path: &Path) -> Result<ServeOptions, ConfigError> {
 }
 
 impl ServeOptions {
-    /// This layer, and where it says nothing the one below.
-    fn or(self, below: Self) -> Self {
-        // A value and the file that holds it are one setting.
-        let (database, database_file) = either(self.database, self.database_file, below.database, below.database_file);
-        let (redis, redis_file) = either(self.redis, self.redis_file, below.redis, below.redis_file);
-        let (webhook_secret, webhook_secret_file) = either(
-            self.webhook_secret,
-            self.webhook_secret_file,
-            below.webhook_secret,
-            below.webhook_secret_file,
-        );
-        Self {
-            role: self.role.or(below.role),
-            data: self.data.or(below.data),
-            http: self.http.or(below.http),
-            grpc: self.grpc.or(below.grpc),
-            upload_grpc: self.upload_grpc.or(below.upload_grpc),
-            jobs_grpc: self.jobs_grpc.or(below.jobs_grpc),
-            progress_grpc: self.progress_grpc.or(below.progress_grpc),
-            admin: self.admin.or(below.admin),
-            database,
-            database_file,
-            redis,
-            redis_file,
-            redis_ca_file: self.redis_ca_file.or(below.redis_ca_file),
-            redis_prefix: self.redis_prefix.or(below.redis_prefix),
-            store: self.store.or(below.store),
-            worker_slots: self.worker_slots.or(below.worker_slots),
-            worker_memory: self.worker_memory.or(below.worker_memory),
-            encoder_memory: self.encoder_memory.or(below.encoder_memory),
-            encoder_stall: self.encoder_stall.or(below.encoder_stall),
-            public_url: self.public_url.or(below.public_url),
-            upload_expiry: self.upload_expiry.or(below.upload_expiry),
-            stream_window: self.stream_window.or(below.stream_window),
-            max_connection_age: self.max_connection_age.or(below.max_connection_age),
-            lame_duck: self.lame_duck.or(below.lame_duck),
-            drain: self.drain.or(below.drain),
-            grace: self.grace.or(below.grace),
-            webhook_url: self.webhook_url.or(below.webhook_url),
-            webhook_secret,
-            webhook_secret_file,
-            webhook_allow_private: self.webhook_allow_private.or(below.webhook_allow_private),
-            otlp: self.otlp.or(below.otlp),
-            trace_ratio: self.trace_ratio.or(below.trace_ratio),
-            insecure: self.insecure.or(below.insecure),
-            log: self.log.or(below.log),
-            log_format: self.log_format.or(below.log_format),
-        }
-    }
-
-    fn with_defaults(self) -> Result<ServeConfig, ConfigError> {
+    fn with_defaults(mut self) -> Result<ServeConfig, ConfigError> {
+        let (upstream, edge) = (UpstreamConfig::take(&mut self), EdgeConfig::take(&mut self));
+        let (tls, auth) = (edge::take_tls(&mut self)?, AuthConfig::take(&mut self)?);
+        let limits = LimitsConfig::take(&mut self);
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let named = self.role.unwrap_or_default();
         let runs = |role: &Role| named.is_empty() || named.contains(role);
@@ -255,7 +239,11 @@ impl ServeOptions {
             encoder_memory: self.encoder_memory.map(|size| size.0),
             encoder_stall: self.encoder_stall.map(|stall| stall.0),
             public_url: self.public_url,
-            upload_expiry: or(self.upload_expiry, limits::UPLOAD_EXPIRY_DEFAULT),
+            tls,
+            upstream,
+            limits,
+            edge,
+            upload_expiry: or(self.upload_expiry, UPLOAD_EXPIRY_DEFAULT),
             stream_window: self.stream_window.map(|size| size.0),
             max_connection_age: or(self.max_connection_age, CONNECTION_AGE_MAX),
             lame_duck: or(self.lame_duck, lame_duck),
@@ -268,24 +256,11 @@ impl ServeOptions {
             },
             otlp: self.otlp,
             trace_ratio: self.trace_ratio.unwrap_or(1.0),
+            auth,
             insecure: self.insecure.unwrap_or(false),
             log: self.log.unwrap_or_else(|| LOG_FILTER.to_owned()),
             log_format: self.log_format.unwrap_or_default(),
         })
-    }
-}
-
-/// The upper layer's pair if it has any of the two, otherwise the lower one's.
-fn either<A, B>(
-    upper: Option<A>,
-    upper_file: Option<B>,
-    below: Option<A>,
-    below_file: Option<B>,
-) -> (Option<A>, Option<B>) {
-    if upper.is_some() || upper_file.is_some() {
-        (upper, upper_file)
-    } else {
-        (below, below_file)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use reelway::v1;
 use reelway_client::Class;
+use reelway_domain::Reason;
 
 use crate::{config::ConfigError, exit::Exit};
 
@@ -72,7 +73,10 @@ impl From<reelway_client::Error> for CliError {
             reelway_client::Error::Refused(refusal) if refusal.is_transport => {
                 told.hint("is the server running, and is --server its gRPC address? `reelway serve` starts one")
             }
-            reelway_client::Error::Endpoint { .. } => Self {
+            reelway_client::Error::Refused(refusal) if refusal.known_reason() == Some(Reason::CredentialsMissing) => {
+                told.hint("set REELWAY_TOKEN or --token-file; `reelway token create` makes a key")
+            }
+            reelway_client::Error::Endpoint { .. } | reelway_client::Error::Token => Self {
                 exit: Exit::Usage,
                 ..told
             },

@@ -153,7 +153,7 @@ mod tests {
         let expected = json!({
             "id": "upl_1", "state": "receiving", "file_name": "", "content_type": "", "metadata": {"a": "b"},
             "size_bytes": 5_497_558_138_880_i64, "durable_offset": 0, "expected_sha256": "00ff", "job_id": "",
-            "create_time": "1970-01-01T00:00:00Z",
+            "create_time": "1970-01-01T00:00:00Z", "client_state": "", "partial": false, "part_upload_ids": [],
         });
         assert_eq!(object(&upload), expected);
     }

@@ -2,6 +2,7 @@
 
 mod args;
 mod bars;
+mod beside;
 mod byte_size;
 mod completions;
 mod config;
@@ -20,6 +21,8 @@ mod secret;
 mod serve;
 mod serve_args;
 mod table;
+mod tenants;
+mod token;
 mod upload;
 mod uploads;
 mod waiting;
@@ -73,6 +76,8 @@ async fn run(command: Command, out: Output) -> Result<Exit, CliError> {
             let endpoints = command.client().endpoints();
             waiting::for_server(&endpoints.upload, out, uploads::run(command, out)).await
         }
+        Command::Tenants { command } => tenants::run(command, out).await,
+        Command::Token { command } => token::run(command, out).await,
         Command::Migrate(args) => migrate::run(args, out).await,
         Command::Db { command } => db::run(command, out).await,
         Command::Health(args) => health::run(&args, out).await,

@@ -5,13 +5,7 @@ use std::time::Duration;
 use reelway_catalog::{Catalog, Dialect, Error};
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    args::MigrateArgs,
-    error::CliError,
-    exit::Exit,
-    output::Output,
-    serve::{catalog_failure, database_url},
-};
+use crate::{args::MigrateArgs, error::CliError, exit::Exit, output::Output, serve::catalog_failure};
 
 /// How often a database that isn't there yet is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -21,8 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// If the database can't be reached in time, is in use by a running node (SQLite), or is newer than this binary.
 pub(crate) async fn run(args: MigrateArgs, out: Output) -> Result<Exit, CliError> {
-    let url = database_url(args.database()?.as_deref(), &args.data);
-    let catalog = Catalog::open(&url).await.map_err(catalog_failure)?;
+    let catalog = Catalog::open(&args.database.url()?).await.map_err(catalog_failure)?;
     let deadline = Instant::now() + args.wait.map_or(Duration::ZERO, |wait| wait.0);
     let migrated = migrate(&catalog, deadline, out).await;
     catalog.close().await;

@@ -1,6 +1,8 @@
 //! `reelway serve`: settings → node → run → drain.
 
+mod auth;
 mod check;
+mod limits;
 mod node;
 mod parts;
 mod ports;
@@ -10,6 +12,7 @@ mod start;
 mod stop;
 mod store_url;
 mod telemetry;
+mod upstream;
 mod vitals;
 mod webhooks;
 

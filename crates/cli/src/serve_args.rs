@@ -2,9 +2,10 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
+use reelway_edge::{AllowedOrigin, Network};
 use serde::Deserialize;
 
-use crate::{byte_size::ByteSize, secret::Secret};
+use crate::{byte_size::ByteSize, config::RateSetting, secret::Secret};
 
 /// What `reelway serve` was started with.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -86,6 +87,64 @@ pub(crate) struct ServeOptions {
     /// Where players reach this node, the beginning of playback URLs [default: http:// and the HTTP address]
     #[arg(long, value_name = "URL", env = "REELWAY_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
+    /// Where an edge finds the services that don't run in its process; several servers of one deployment with commas between
+    /// them
+    #[arg(long, value_name = "URL", env = "REELWAY_SERVER")]
+    pub(crate) server: Option<String>,
+    /// Where an edge finds the upload service, if it is elsewhere than --server says
+    #[arg(long, value_name = "URL", env = "REELWAY_UPLOAD_URL")]
+    pub(crate) upload_url: Option<String>,
+    /// Where an edge finds the job service, if it is elsewhere than --server says
+    #[arg(long, value_name = "URL", env = "REELWAY_JOBS_URL")]
+    pub(crate) jobs_url: Option<String>,
+    /// Where an edge finds the progress service, if it is elsewhere than --server says
+    #[arg(long, value_name = "URL", env = "REELWAY_PROGRESS_URL")]
+    pub(crate) progress_url: Option<String>,
+    /// Let an edge trust the authorities in this PEM file, and no others, at https:// addresses [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "REELWAY_UPSTREAM_CA")]
+    pub(crate) upstream_ca: Option<PathBuf>,
+    /// Serve HTTP and gRPC within TLS with the certificate and its chain in this PEM file, which is read again when it changes
+    #[arg(long, value_name = "FILE", env = "REELWAY_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", env = "REELWAY_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Take only clients with a certificate of an authority in this PEM file
+    #[arg(long, value_name = "FILE", env = "REELWAY_TLS_CLIENT_CA")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Let pages of this origin upload and call the API, for example https://app.example; repeat it for several, or say * for
+    /// all of them [default: only pages of the same origin]
+    #[arg(long, value_name = "ORIGIN", env = "REELWAY_CORS_ORIGIN", value_delimiter = ',')]
+    pub(crate) cors_origin: Option<Vec<AllowedOrigin>>,
+    /// Believe Forwarded and X-Forwarded-* from this address or network, for example 10.0.0.0/8; repeat it for several
+    #[arg(long, value_name = "CIDR", env = "REELWAY_TRUSTED_PROXY", value_delimiter = ',')]
+    pub(crate) trusted_proxy: Option<Vec<Network>>,
+    /// Who may play: public, whoever knows the job's id; signed, whoever has one of the URLs in the answers about the job, which
+    /// end after a while [default: public]
+    #[arg(long, value_name = "WHO", env = "REELWAY_PLAYBACK")]
+    pub(crate) playback: Option<PlaybackAccess>,
+    /// Take so many HTTP connections at once [default: 10000]
+    #[arg(long, value_name = "N", env = "REELWAY_HTTP_CONNECTIONS")]
+    pub(crate) http_connections: Option<NonZeroUsize>,
+    /// Take so many HTTP connections at once from one address that is no trusted proxy [default: 512]
+    #[arg(long, value_name = "N", env = "REELWAY_HTTP_CONNECTIONS_PER_ADDRESS")]
+    pub(crate) http_connections_per_address: Option<NonZeroUsize>,
+    /// Let each tenant have so many bytes in uploads, unless `reelway tenants set` says otherwise; k, M, G and T stand for powers
+    /// of 1024. All upload servers must be told the same [default: none]
+    #[arg(long, value_name = "BYTES", env = "REELWAY_TENANT_BYTES_MAX")]
+    pub(crate) tenant_bytes_max: Option<ByteSize>,
+    /// Let each tenant have so many unfinished uploads at the same time, unless `reelway tenants set` says otherwise. All upload
+    /// servers must be told the same [default: none]
+    #[arg(long, value_name = "N", env = "REELWAY_TENANT_UPLOADS_OPEN_MAX")]
+    pub(crate) tenant_uploads_open_max: Option<u32>,
+    /// Take so many calls of each tenant, for example 100/s, 600/m or 100/s:500, of which 500 may come at once; or none for as
+    /// many as come. Counted in Redis, or by each process alone without it [default: none]
+    #[arg(long, value_name = "RATE", env = "REELWAY_RATE_PER_TENANT")]
+    pub(crate) rate_per_tenant: Option<RateSetting>,
+    /// Take so many HTTP requests from each address, or /64 network; as for tenants. Those from this machine are not counted
+    /// [default: 1000/s:5000]
+    #[arg(long, value_name = "RATE", env = "REELWAY_RATE_PER_ADDRESS")]
+    pub(crate) rate_per_address: Option<RateSetting>,
     /// Remove an unfinished upload so long after its last byte, for example 24h or 7d [default: 24h]
     #[arg(long, value_name = "DURATION", env = "REELWAY_UPLOAD_EXPIRY")]
     pub(crate) upload_expiry: Option<HumanDuration>,
@@ -132,6 +191,37 @@ pub(crate) struct ServeOptions {
     /// Record this share of the traces that begin here, 0 to 1 [default: 1]
     #[arg(long, value_name = "RATIO", env = "REELWAY_TRACE_RATIO")]
     pub(crate) trace_ratio: Option<f64>,
+    /// Whether callers have to say who they are [default: none]
+    #[arg(long, value_name = "WHO", env = "REELWAY_AUTH")]
+    pub(crate) auth: Option<AuthMode>,
+    /// Take tokens (JWT) that are signed with these keys: a JSON Web Key Set in a file, or at an https:// address
+    #[arg(long, value_name = "FILE|URL", env = "REELWAY_JWT_JWKS")]
+    pub(crate) jwt_jwks: Option<String>,
+    /// Take tokens of this issuer (`iss`); repeat it for several
+    #[arg(long, value_name = "ISSUER", env = "REELWAY_JWT_ISSUER", value_delimiter = ',')]
+    pub(crate) jwt_issuer: Option<Vec<String>>,
+    /// Take tokens for this audience (`aud`); repeat it for several
+    #[arg(long, value_name = "AUDIENCE", env = "REELWAY_JWT_AUDIENCE", value_delimiter = ',')]
+    pub(crate) jwt_audience: Option<Vec<String>>,
+    /// Take tokens that are signed in these ways [default: RS256,ES256,EdDSA]
+    #[arg(long, value_name = "ALG", env = "REELWAY_JWT_ALGORITHMS", value_delimiter = ',')]
+    pub(crate) jwt_algorithms: Option<Vec<String>>,
+    /// How far the issuer's clock and ours may be apart [default: 30s]
+    #[arg(long, value_name = "DURATION", env = "REELWAY_JWT_LEEWAY")]
+    pub(crate) jwt_leeway: Option<HumanDuration>,
+    /// The claim of tokens that names the tenant: 1 to 64 letters, digits, '.', '_' and '-' [default: tenant]
+    #[arg(long, value_name = "CLAIM", env = "REELWAY_JWT_TENANT_CLAIM")]
+    pub(crate) jwt_tenant_claim: Option<String>,
+    /// The claim of tokens that lists the scopes, with spaces between them or as an array [default: scope]
+    #[arg(long, value_name = "CLAIM", env = "REELWAY_JWT_SCOPE_CLAIM")]
+    pub(crate) jwt_scope_claim: Option<String>,
+    /// The key that upload grants and playback addresses are signed with. No flag: everybody on the machine could read it.
+    #[arg(skip)]
+    pub(crate) signing_key: Option<Secret>,
+    /// Read the keys that upload grants and playback addresses are signed with from this file; the first signs, those after it
+    /// are still believed [default: one that the servers make and keep in the database]
+    #[arg(long, value_name = "FILE", env = "REELWAY_SIGNING_KEY_FILE")]
+    pub(crate) signing_key_file: Option<PathBuf>,
     /// Listen beyond loopback although nobody has to say who they are.
     #[arg(long, env = "REELWAY_INSECURE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) insecure: Option<bool>,
@@ -141,6 +231,17 @@ pub(crate) struct ServeOptions {
     /// How log lines look [default: auto]
     #[arg(long, value_name = "FORMAT", env = "REELWAY_LOG_FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
+}
+
+/// Whether callers have to say who they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum AuthMode {
+    /// Everybody may do everything, and everything belongs to one tenant.
+    #[default]
+    None,
+    /// By an API key (`reelway token`), an upload grant, or a token if --jwt-jwks is given.
+    Required,
 }
 
 /// A server of the node.
@@ -167,6 +268,17 @@ impl Role {
     pub(crate) fn uses_store(self) -> bool {
         self != Self::Progress
     }
+}
+
+/// Who may play what was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PlaybackAccess {
+    /// Whoever knows the job's id.
+    #[default]
+    Public,
+    /// Whoever has a signed URL.
+    Signed,
 }
 
 /// How log lines look.

@@ -20,12 +20,14 @@ pub(crate) async fn run(command: UploadsCommand, out: Output) -> Result<Exit, Cl
         UploadsCommand::Get(args) => {
             let request = v1::GetUploadRequest {
                 upload_id: args.id.to_string(),
+                end_writer: false,
             };
             show(&args.client.connect()?.get_upload(request).await?, out);
         }
         UploadsCommand::Abort(args) => {
             let request = v1::AbortUploadRequest {
                 upload_id: args.id.to_string(),
+                also_complete: false,
             };
             show(&args.client.connect()?.abort_upload(request).await?, out);
         }

@@ -58,6 +58,7 @@ async fn end(client: &Client, id: WatchId, out: Output) -> Result<Exit, CliError
             let upload = client
                 .get_upload(v1::GetUploadRequest {
                     upload_id: id.to_string(),
+                    end_writer: false,
                 })
                 .await?;
             if upload.job_id.is_empty() {

@@ -9,7 +9,7 @@ use reelway::v1::{
 use reelway_domain::TraceContext;
 use tonic::{Request, Response, Status, metadata::AsciiMetadataValue, transport::Channel};
 
-use crate::{Endpoints, Error, RetryPolicy, endpoints, retry::Backoff};
+use crate::{Endpoints, Error, RetryPolicy, Trust, endpoints, retry::Backoff};
 
 /// How long one call that isn't a stream may take.
 const CALL_MAX: Duration = Duration::from_secs(10);
@@ -24,6 +24,7 @@ pub struct Client {
     pub(crate) progress: ProgressServiceClient<Channel>,
     pub(crate) policy: RetryPolicy,
     trace: Option<AsciiMetadataValue>,
+    authorization: Option<AsciiMetadataValue>,
 }
 
 /// Whether a call may be made twice.
@@ -44,12 +45,23 @@ impl Client {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn connect(endpoints: &Endpoints) -> Result<Self, Error> {
-        let upload = endpoints::channel(&endpoints.upload)?;
+        Self::connect_trusting(endpoints, &Trust::default())
+    }
+
+    /// [`Client::connect`] with a say in whom to trust at `https://` addresses.
+    ///
+    /// # Errors
+    /// [`Error::Endpoint`] if an address can't be called.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn connect_trusting(endpoints: &Endpoints, trust: &Trust) -> Result<Self, Error> {
+        let upload = endpoints::channel(&endpoints.upload, trust, 1)?;
         let shared = |url: &String, other: &String, channel: &Channel| {
             if url == other {
                 Ok(channel.clone())
             } else {
-                endpoints::channel(url)
+                endpoints::channel(url, trust, 1)
             }
         };
         let jobs = shared(&endpoints.jobs, &endpoints.upload, &upload)?;
@@ -60,6 +72,7 @@ impl Client {
             progress: ProgressServiceClient::new(progress).max_decoding_message_size(ANSWER_BYTES_MAX),
             policy: RetryPolicy::default(),
             trace: None,
+            authorization: None,
         })
     }
 
@@ -79,11 +92,29 @@ impl Client {
         self
     }
 
+    /// The same client, which shows this API key or token with each call.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if the text can't be one.
+    pub fn with_token(mut self, token: &str) -> Result<Self, Error> {
+        let is_plain = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        let value = AsciiMetadataValue::try_from(format!("Bearer {token}"))
+            .ok()
+            .filter(|_| is_plain);
+        let mut value = value.ok_or(Error::Token)?;
+        value.set_sensitive(true);
+        self.authorization = Some(value);
+        Ok(self)
+    }
+
     /// A message on its way, with what every call carries.
     pub(crate) fn request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
         if let Some(trace) = &self.trace {
             request.metadata_mut().insert("traceparent", trace.clone());
+        }
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
         }
         request
     }
@@ -147,12 +178,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_call_carries_the_trace() {
+    async fn every_call_carries_the_trace_and_the_token() {
         let server = TestServer::start();
         let trace: TraceContext = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
             .parse()
             .unwrap();
-        let client = server.client().with_trace(&trace);
+        let client = server
+            .client()
+            .with_trace(&trace)
+            .with_token("rwk_a_b")
+            .expect("a token");
         client.get_upload(Default::default()).await.expect("an upload");
         let progress = watch::Sender::new(UploadProgress::default());
         // A cut, so that the calls of a resumption are seen too: where it is, and the second stream.
@@ -166,5 +201,16 @@ mod tests {
             .expect("a refusal")
             .expect_err("there is no such job");
         assert_eq!(server.shared().traces, vec![trace.as_str(); 5]);
+        assert_eq!(server.shared().shown, vec!["Bearer rwk_a_b"; 5]);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_can_not_be_sent_is_refused() {
+        let client = || Client::connect(&Endpoints::single("http://127.0.0.1:1")).expect("a client");
+        for text in ["", "a b", "a\n", "\u{e9}"] {
+            assert!(matches!(client().with_token(text), Err(Error::Token)), "{text:?}");
+        }
+        let shown = client().with_token("hush").expect("a token");
+        assert!(!format!("{shown:?}").contains("hush"));
     }
 }

@@ -44,6 +44,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A text that can't be a key or a token; it is not shown.
+    #[error("a key or token is of letters, digits and signs, without spaces and line breaks")]
+    Token,
     /// The server's answer breaks the contract.
     #[error("the server's answer makes no sense: {0}")]
     Contract(&'static str),
@@ -60,6 +63,7 @@ impl Error {
             Self::Read(_) => "FILE_UNREADABLE",
             Self::FileChanged { .. } => "FILE_CHANGED",
             Self::Endpoint { .. } => "ENDPOINT_INVALID",
+            Self::Token => "TOKEN_INVALID",
             Self::Contract(_) => "CONTRACT_BROKEN",
         }
     }
@@ -73,6 +77,7 @@ impl Error {
             | Self::Read(_)
             | Self::FileChanged { .. }
             | Self::Endpoint { .. }
+            | Self::Token
             | Self::Contract(_) => Class::Never,
         }
     }

@@ -21,7 +21,7 @@ mod upload_tests;
 mod watch_tests;
 
 pub use client::Client;
-pub use endpoints::Endpoints;
+pub use endpoints::{Endpoints, Trust, channel};
 pub use error::{Error, Refusal};
 pub use retry::{Class, RetryPolicy, classify};
 pub use upload::{Activity, UploadProgress};

@@ -83,6 +83,7 @@ where
             data,
             flush: false,
             finish,
+            ..v1::UploadChunk::default()
         };
         if window.push(chunk, end).await.is_err() {
             // The stream is over; what the server said about it comes from the other side.

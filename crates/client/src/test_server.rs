@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) tokens: Vec<Bytes>,
     /// The trace context of each call that had one.
     pub(crate) traces: Vec<String>,
+    /// What each call has shown of its caller.
+    pub(crate) shown: Vec<String>,
 }
 
 /// A refusal as servers make them.
@@ -113,6 +115,10 @@ impl TestServer {
                 .and_then(|trace| trace.to_str().ok());
             let mut shared = shared.lock().expect("no test has panicked with it");
             shared.traces.extend(trace.map(str::to_owned));
+            let shown = request.metadata().get("authorization");
+            shared
+                .shown
+                .extend(shown.and_then(|text| text.to_str().ok()).map(str::to_owned));
             Ok(request)
         };
         runtime.spawn(async move {

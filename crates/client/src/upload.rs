@@ -163,6 +163,7 @@ impl Client {
     async fn upload_now(&self, upload_id: &str) -> Result<v1::Upload, Error> {
         let request = v1::GetUploadRequest {
             upload_id: upload_id.to_owned(),
+            end_writer: false,
         };
         let call = |request| {
             let mut uploads = self.uploads.clone();

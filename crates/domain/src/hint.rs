@@ -31,6 +31,13 @@ pub enum Hint {
         /// The epoch of the new writer.
         epoch: WriterEpoch,
     },
+    /// Somebody wants to go on with an upload: its writer is to make durable what it got, and end.
+    WriterAsked {
+        /// The upload.
+        upload: UploadId,
+        /// The epoch of the writer that is meant; later ones are not.
+        epoch: WriterEpoch,
+    },
 }
 
 /// A hint on its way, with the trace that it belongs to.

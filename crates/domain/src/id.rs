@@ -88,6 +88,10 @@ id!(
     WebhookId, "msg"
 );
 id!(
+    /// Names an API key, and is the part of it that is no secret.
+    ApiKeyId, "rwk"
+);
+id!(
     /// Names a task.
     TaskId, "tsk"
 );

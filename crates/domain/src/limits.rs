@@ -24,6 +24,15 @@ pub const METADATA_ENTRIES_MAX: usize = 64;
 /// The most metadata, keys and values together.
 pub const METADATA_BYTES_MAX: usize = 16 << 10;
 
+/// The longest text that a client may keep with an upload, in bytes.
+pub const CLIENT_STATE_BYTES_MAX: usize = 16 << 10;
+/// The most parts that an upload is put together from.
+pub const UPLOAD_PARTS_MAX: usize = 1000;
+/// How long an upload grant is good for if nothing is asked for.
+pub const GRANT_LIFETIME_DEFAULT: Duration = Duration::from_secs(3600);
+/// The longest that an upload grant may be good for.
+pub const GRANT_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// The page size of lists if none is asked for.
 pub const PAGE_SIZE_DEFAULT: i32 = 50;
 /// The largest page of a list; a larger one is cut to this.

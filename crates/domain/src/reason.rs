@@ -16,6 +16,8 @@ pub enum GrpcCode {
     NotFound = 5,
     /// There is such a thing already.
     AlreadyExists = 6,
+    /// The caller is known and may not do this.
+    PermissionDenied = 7,
     /// Something is used up.
     ResourceExhausted = 8,
     /// The state must change first.
@@ -30,6 +32,8 @@ pub enum GrpcCode {
     Internal = 13,
     /// Try the same again later.
     Unavailable = 14,
+    /// Nobody knows who calls.
+    Unauthenticated = 16,
 }
 
 /// Whether another attempt can help.
@@ -42,11 +46,11 @@ pub enum Retry {
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident = $word:literal, $code:ident, $http:literal, $retry:ident;)+) => {
+    ($($(#[doc = $meaning:literal])+ $variant:ident = $word:literal, $code:ident, $http:literal, $retry:ident;)+) => {
         /// Why something failed. The words are API: clients branch on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum Reason {
-            $($(#[$doc])* #[serde(rename = $word)] $variant,)+
+            $($(#[doc = $meaning])+ #[serde(rename = $word)] $variant,)+
         }
 
         impl Reason {
@@ -57,6 +61,12 @@ macro_rules! reasons {
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// What it means, in a sentence for whoever reads the documentation.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($meaning),+).trim_ascii(),)+ }
             }
 
             /// The gRPC status code.
@@ -89,10 +99,34 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// The request is in another version of tus than the one that is spoken here.
+    TusVersionUnsupported = "TUS_VERSION_UNSUPPORTED", FailedPrecondition, 412, Never;
     /// Fields of the request are wrong; each is listed.
     FieldInvalid = "FIELD_INVALID", InvalidArgument, 400, Never;
+    /// The body is not what its media type says: the message names the place.
+    BodyMalformed = "BODY_MALFORMED", InvalidArgument, 400, Never;
+    /// The body is longer than this kind of request may be.
+    BodyTooLarge = "BODY_TOO_LARGE", InvalidArgument, 413, Never;
+    /// The body is of a media type that isn't taken here.
+    ContentTypeUnsupported = "CONTENT_TYPE_UNSUPPORTED", InvalidArgument, 415, Never;
+    /// Nothing is served under this path.
+    PathUnknown = "PATH_UNKNOWN", Unimplemented, 404, Never;
+    /// The path doesn't answer to this method; the `Allow` header lists those that it does.
+    MethodNotAllowed = "METHOD_NOT_ALLOWED", Unimplemented, 405, Never;
     /// The page token is not one that this list gave.
     PageTokenInvalid = "PAGE_TOKEN_INVALID", InvalidArgument, 400, Never;
+    /// The request names nobody who calls.
+    CredentialsMissing = "CREDENTIALS_MISSING", Unauthenticated, 401, Never;
+    /// What the request shows is not a valid key, token or grant here, or not any more.
+    CredentialsInvalid = "CREDENTIALS_INVALID", Unauthenticated, 401, Never;
+    /// The caller may not do this.
+    PermissionMissing = "PERMISSION_MISSING", PermissionDenied, 403, Never;
+    /// Too many requests in too short a time.
+    RateLimited = "RATE_LIMITED", ResourceExhausted, 429, WithBackoff;
+    /// As many uploads are open at the same time as the tenant may have.
+    UploadsTooMany = "UPLOADS_TOO_MANY", ResourceExhausted, 429, WithBackoff;
+    /// The tenant's quota of bytes doesn't allow it. Waiting doesn't help, so it is not 429.
+    QuotaExceeded = "QUOTA_EXCEEDED", ResourceExhausted, 403, Never;
     /// The request id was used before with another request.
     RequestIdReused = "REQUEST_ID_REUSED", AlreadyExists, 409, Never;
     /// No such upload.
@@ -119,6 +153,12 @@ reasons! {
     SizeExceeded = "SIZE_EXCEEDED", OutOfRange, 413, Never;
     /// The upload can't end here: its length is another.
     SizeMismatch = "SIZE_MISMATCH", FailedPrecondition, 409, Never;
+    /// The upload's length is known and can't become another.
+    SizeFixed = "SIZE_FIXED", FailedPrecondition, 400, Never;
+    /// The upload is put together from others, and no client writes it.
+    UploadNotWritable = "UPLOAD_NOT_WRITABLE", FailedPrecondition, 403, Never;
+    /// What is named as a part is not one: unknown, ended without being complete, or not created as one.
+    PartUnusable = "PART_UNUSABLE", FailedPrecondition, 400, Never;
     /// Nothing arrived for too long; what came is kept.
     StreamIdle = "STREAM_IDLE", DeadlineExceeded, 408, Never;
     /// No such job.
@@ -135,6 +175,8 @@ reasons! {
     StoreUnavailable = "STORE_UNAVAILABLE", Unavailable, 503, WithBackoff;
     /// The catalog doesn't answer, or with an error.
     CatalogUnavailable = "CATALOG_UNAVAILABLE", Unavailable, 503, WithBackoff;
+    /// A service behind this server doesn't answer.
+    ServiceUnavailable = "SERVICE_UNAVAILABLE", Unavailable, 503, WithBackoff;
     /// The server is going down; another one will answer.
     ShuttingDown = "SHUTTING_DOWN", Unavailable, 503, WithBackoff;
     /// This server doesn't offer that.
@@ -239,6 +281,7 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(reason.as_str().parse(), Ok(*reason));
             assert!(reason.as_str().len() <= 63, "the limit of google.rpc.ErrorInfo");
+            assert!(reason.meaning().ends_with('.'), "{reason}: {}", reason.meaning());
         }
     }
 

@@ -1,33 +1,8 @@
-//! Small values that several roles pass on: tenants, what a source is, what a rendition is, samples.
+//! Small values that several roles pass on: what a source is, what a rendition is, samples.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{JobId, TaskId, UploadId};
-
-/// Whom a row belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Tenant(String);
-
-impl Tenant {
-    /// The tenant of a node without identities.
-    #[must_use]
-    pub fn single() -> Self {
-        Self("default".to_owned())
-    }
-
-    /// The tenant that a stored row names.
-    #[must_use]
-    pub fn stored(name: String) -> Self {
-        Self(name)
-    }
-
-    /// The stored name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// What the probe found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

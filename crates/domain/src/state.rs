@@ -67,6 +67,18 @@ words!(
 );
 
 words!(
+    /// What an upload is for.
+    UploadKind {
+        /// A file of its own.
+        Whole = "whole",
+        /// One part of an upload that is put together later. Nothing is made of it, and it expires.
+        Partial = "partial",
+        /// Put together from partial uploads. No client writes it.
+        Joined = "joined",
+    }
+);
+
+words!(
     /// Where a job stands.
     JobState {
         /// Waiting for bytes or a worker.

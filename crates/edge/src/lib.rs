@@ -1,10 +1,35 @@
-//! HTTP: playback on the public port; health and metrics on the admin port, never on the public one.
+//! HTTP: everything that doesn't speak gRPC comes in here. Health and metrics are on the admin port, never on the public one.
+//!
+//! The edge is a bridge. It holds no state and calls the same services that gRPC clients call ([`Upstream`]), with what the
+//! caller showed.
 
 mod admin;
+mod api;
+mod append;
+mod caller;
+mod cors;
+mod edge;
+mod forwarded;
+mod front;
+mod live;
+mod origin;
 mod play;
+mod problem;
+mod resumable;
 mod serve;
 mod trace;
+mod tus;
+mod uploads;
+mod upstream;
 
 pub use admin::{Readiness, admin_router};
-pub use play::play_router;
-pub use serve::serve;
+pub use cors::AllowedOrigin;
+pub use edge::{Edge, Settings};
+pub use forwarded::Network;
+pub use front::Front;
+pub use play::{PlayAccess, play_router};
+pub use serve::{Connections, serve};
+pub use upstream::{GrpcService, Upstream, in_process, remote};
+
+#[cfg(test)]
+mod testing;

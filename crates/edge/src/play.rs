@@ -2,179 +2,163 @@
 //!
 //! Playlists are served from the prefix that the catalog has published, so a new version becomes visible by that commit
 //! alone. What playlists name, `c/…`, never changes under its key.
+//!
+//! Where playback is signed, `/play/~{token}/{job}/…` opens what `/play/{job}/…` doesn't. The token is a part of the path, because
+//! the names in playlists are relative: they carry it along without knowing of it.
+
+mod file;
+mod text;
 
 use axum::{
     Router,
-    body::Body,
     extract::{Path, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use reelway_auth::Auth;
 use reelway_blob::{DiskStore, OutputKey};
 use reelway_catalog::{Catalog, Playback};
 use reelway_domain::{Failure, JobId, Reason};
-use tower::ServiceExt as _;
-use tower_http::{cors, services::ServeFile};
 
-use crate::trace;
+use crate::problem::Problem;
 
-/// What playback answers to.
+/// What playback answers to. In place of the job there may be a token, with the job after it.
 const ROUTE: &str = "/play/{job}/{*path}";
-/// Segments never change under their key.
-const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// What a token begins with in a path; no id does.
+const TOKEN_MARK: char = '~';
+/// Segments never change under their key; otherwise an answer is used again for so many seconds.
+const IMMUTABLE: &str = "max-age=31536000, immutable";
 /// A playlist of a job that has ended may be made again by a retry, at most that often.
-const SHORT: HeaderValue = HeaderValue::from_static("public, max-age=60");
-/// A playlist that may still grow.
-const NONE: HeaderValue = HeaderValue::from_static("no-cache");
+const SHORT: &str = "max-age=60";
+/// A playlist that may still grow is asked for again each time.
+const GROWING: &str = "no-cache";
+
+/// Who may play.
+#[derive(Debug, Clone)]
+pub enum PlayAccess {
+    /// Whoever knows a job's id, which nobody can guess.
+    Public,
+    /// Whoever has a token for the job.
+    Signed(Auth),
+}
 
 #[derive(Debug, Clone)]
 struct Play {
     catalog: Catalog,
     store: DiskStore,
+    access: PlayAccess,
 }
 
 /// The routes below `/play/`.
-pub fn play_router(catalog: Catalog, store: DiskStore) -> Router {
-    // Players run on other people's pages; nothing here depends on who asks.
-    let cors = cors::CorsLayer::new()
-        .allow_origin(cors::Any)
-        .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([header::RANGE, HeaderName::from_static("traceparent")])
-        .expose_headers([header::CONTENT_LENGTH, header::CONTENT_RANGE, header::ETAG]);
-    Router::new()
-        .route(ROUTE, get(play))
-        .layer(trace::layer(ROUTE))
-        .layer(cors)
-        .with_state(Play { catalog, store })
+pub fn play_router(catalog: Catalog, store: DiskStore, access: PlayAccess) -> Router {
+    let play = Play { catalog, store, access };
+    Router::new().route(ROUTE, get(answer)).with_state(play)
 }
 
-async fn play(
-    State(Play { catalog, store }): State<Play>,
-    Path((job, path)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    // Whatever is wrong with a name, there is nothing under it.
-    let Ok(job) = job.parse::<JobId>() else {
-        return not_found();
-    };
-    let playback = match catalog.playback(job).await {
-        Ok(Some(playback)) => playback,
-        Ok(None) => return not_found(),
-        Err(error) => return refuse(&error.into()),
-    };
-    reelway_telemetry::link_current(playback.trace.as_ref());
-    let Some((key, cache)) = locate(&playback, &path) else {
-        return not_found();
-    };
-    let file = store.output(job).path(&key);
-    let mut response = match ServeFile::new(&file).oneshot(request).await {
-        Ok(response) => response.map(Body::new),
-        Err(never) => match never {},
-    };
-    if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
-        response.headers_mut().insert(header::CACHE_CONTROL, cache);
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type(&path));
-        response
-            .headers_mut()
-            .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+async fn answer(State(play): State<Play>, Path((first, rest)): Path<(String, String)>, request: Request) -> Response {
+    let answered = play.answer(&first, &rest, request).await;
+    answered.unwrap_or_else(|failure| Problem(failure).into_response())
+}
+
+impl Play {
+    async fn answer(&self, first: &str, rest: &str, request: Request) -> Result<Response, Failure> {
+        let (token, job, path) = named(first, rest).ok_or_else(not_found)?;
+        // Before anything is looked up: without a token nobody learns which jobs there are.
+        self.access.judge(job, token)?;
+        let playback = self.catalog.playback(job).await?.ok_or_else(not_found)?;
+        reelway_telemetry::link_current(playback.trace.as_ref());
+        let (key, freshness) = locate(&playback, path).ok_or_else(not_found)?;
+        let (file, media_type) = (self.store.output(job).path(&key), media_type(path));
+        let mut response = if media_type.is_text {
+            text::answer(file, request.headers()).await?
+        } else {
+            file::answer(&file, request).await?
+        };
+        let status = response.status();
+        let headers = response.headers_mut();
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            headers.insert(header::CACHE_CONTROL, self.access.caching(freshness));
+        }
+        if status.is_success() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type.name));
+        }
+        Ok(response)
     }
-    response
 }
 
-/// The key behind a path below `/play/{job}/`, and how long it may be cached.
-fn locate(playback: &Playback, path: &str) -> Option<(OutputKey, HeaderValue)> {
-    let playlist_cache = if playback.is_final { SHORT } else { NONE };
+impl PlayAccess {
+    fn judge(&self, job: JobId, token: Option<&str>) -> Result<(), Failure> {
+        match (self, token) {
+            (Self::Public, _) => Ok(()),
+            (Self::Signed(auth), Some(token)) => auth.verify_playback(job, token),
+            (Self::Signed(_), None) => {
+                let message = "this takes one of the URLs in an answer about the job";
+                Err(Failure::new(Reason::CredentialsMissing, message))
+            }
+        }
+    }
+
+    /// Who may keep an answer, and for how long: what is signed is for whoever asked, for a shared cache knows of no end.
+    fn caching(&self, freshness: &str) -> HeaderValue {
+        let scope = match self {
+            Self::Public => "public",
+            Self::Signed(_) => "private",
+        };
+        // Both are words of this file.
+        HeaderValue::try_from(format!("{scope}, {freshness}")).unwrap_or(HeaderValue::from_static("no-store"))
+    }
+}
+
+/// The token, the job and the path below it. Whatever is wrong with a name, there is nothing under it.
+fn named<'a>(first: &'a str, rest: &'a str) -> Option<(Option<&'a str>, JobId, &'a str)> {
+    match first.strip_prefix(TOKEN_MARK) {
+        None => Some((None, first.parse().ok()?, rest)),
+        Some(token) => {
+            let (job, path) = rest.split_once('/')?;
+            Some((Some(token), job.parse().ok()?, path))
+        }
+    }
+}
+
+/// The key behind a path below `/play/{job}/`, and how long it may be kept.
+fn locate(playback: &Playback, path: &str) -> Option<(OutputKey, &'static str)> {
+    let freshness = if playback.is_final { SHORT } else { GROWING };
     if let Some(key) = path.strip_prefix("c/") {
         return Some((key.parse().ok()?, IMMUTABLE));
     }
     if path == "poster.jpg" {
-        return Some((playback.poster_key.as_ref()?.parse().ok()?, playlist_cache));
+        return Some((playback.poster_key.as_ref()?.parse().ok()?, freshness));
     }
     let prefix: OutputKey = playback.prefix.parse().ok()?;
-    Some((prefix.join(path).ok()?, playlist_cache))
+    Some((prefix.join(path).ok()?, freshness))
 }
 
-/// The media type by the name that we gave the file ourselves (H23 of the HLS rules: RFC 8216 section 4).
-fn content_type(path: &str) -> HeaderValue {
-    HeaderValue::from_static(match path.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("m3u8") => "application/vnd.apple.mpegurl",
-        Some("m4s") => "video/iso.segment",
-        Some("mp4") => "video/mp4",
-        Some("jpg") => "image/jpeg",
-        Some("vtt") => "text/vtt",
-        _ => "application/octet-stream",
-    })
+/// A media type.
+struct MediaType {
+    name: &'static str,
+    /// It is a playlist or the like: small, changing, and much smaller when it is compressed.
+    is_text: bool,
 }
 
-fn not_found() -> Response {
-    refuse(&Failure::new(
-        Reason::JobNotFound,
-        "there is nothing to play here; is the job playable yet?",
-    ))
+/// The media type by the name that we gave the file ourselves (RFC 8216 section 4).
+fn media_type(path: &str) -> MediaType {
+    let (name, is_text) = match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("m3u8") => ("application/vnd.apple.mpegurl", true),
+        Some("mpd") => ("application/dash+xml", true),
+        Some("vtt") => ("text/vtt", true),
+        Some("m4s") => ("video/iso.segment", false),
+        Some("mp4") => ("video/mp4", false),
+        Some("jpg") => ("image/jpeg", false),
+        _ => ("application/octet-stream", false),
+    };
+    MediaType { name, is_text }
 }
 
-fn refuse(failure: &Failure) -> Response {
-    let status = StatusCode::from_u16(failure.reason.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, format!("{}: {}\n", failure.reason, failure.message)).into_response()
+fn not_found() -> Failure {
+    let message = "there is nothing to play here; is the job playable yet?";
+    Failure::new(Reason::JobNotFound, message)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn playback() -> Playback {
-        Playback {
-            prefix: "package-0000-e2".into(),
-            poster_key: Some("poster-0000-e1/poster.jpg".into()),
-            is_final: true,
-            trace: None,
-        }
-    }
-
-    fn key(path: &str) -> Option<String> {
-        locate(&playback(), path).map(|(key, _)| key.to_string())
-    }
-
-    #[test]
-    fn playlists_come_from_the_published_prefix() {
-        assert_eq!(key("master.m3u8").as_deref(), Some("package-0000-e2/master.m3u8"));
-        assert_eq!(key("poster.jpg").as_deref(), Some("poster-0000-e1/poster.jpg"));
-        assert_eq!(
-            key("c/video-0000-e1/720p-00000.m4s").as_deref(),
-            Some("video-0000-e1/720p-00000.m4s")
-        );
-    }
-
-    #[test]
-    fn no_path_leads_out_of_the_job() {
-        for path in [
-            "c/../../x",
-            "../x",
-            "c//etc/passwd",
-            "c/",
-            "..",
-            "a/../../b",
-            "c/.hidden",
-        ] {
-            assert_eq!(key(path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn only_what_can_change_is_asked_for_again() {
-        assert_eq!(locate(&playback(), "c/a/b.m4s").unwrap().1, IMMUTABLE);
-        assert_eq!(
-            locate(
-                &Playback {
-                    is_final: false,
-                    ..playback()
-                },
-                "master.m3u8"
-            )
-            .unwrap()
-            .1,
-            NONE
-        );
-    }
-}
+mod tests;

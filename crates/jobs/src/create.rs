@@ -7,7 +7,7 @@ use reelway_domain::{DEFAULT_PRESET, Failure, FieldViolation, JobId, Ladder, Rea
 use reelway_rpc::request::{all_valid, parse_id, parse_ladder, parse_request_id, violation};
 use sha2::{Digest as _, Sha256};
 
-use crate::Jobs;
+use crate::caller::Caller;
 
 /// A request whose every field is right.
 struct Asked {
@@ -16,18 +16,19 @@ struct Asked {
     request: Option<RequestId>,
 }
 
-impl Jobs {
+impl Caller<'_> {
     /// Creates a job, or finds the one that the same request created before.
     pub(crate) async fn create(&self, request: &v1::CreateJobRequest) -> Result<Job, Failure> {
         let Asked { upload, new, request } = parse(request)?;
         let created = self
+            .jobs
             .catalog
-            .create_job(&self.tenant, upload, &new, request.as_ref())
+            .create_job(self.tenant, upload, &new, request.as_ref())
             .await?;
         if let Some(created) = created {
             return Ok(Created::into_inner(created));
         }
-        if self.catalog.upload(&self.tenant, upload).await?.is_none() {
+        if self.jobs.catalog.upload(self.tenant, upload).await?.is_none() {
             return Err(Failure::new(Reason::UploadNotFound, "there is no such upload").with("uploadId", upload));
         }
         let message = "the job that this request created was deleted; use a new request id";

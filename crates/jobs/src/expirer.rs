@@ -1,4 +1,5 @@
-//! The expirer: ends uploads for which nothing came for too long, and frees the bytes of all that came to nothing.
+//! The expirer: ends uploads for which nothing came for too long, and parts that have served; frees the bytes of all that came to
+//! nothing or are in another upload now.
 
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ async fn free_one(catalog: &Catalog, store: &DiskStore, id: UploadId) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use reelway_domain::{FileEpoch, JobState, Reason, Tenant, UploadState};
+    use reelway_domain::{FileEpoch, JobState, Reason, Tenant, UploadKind, UploadState};
 
     use super::*;
     use crate::testing::{Fixture, new_upload};
@@ -85,6 +86,25 @@ mod tests {
             (job.state, job.error.unwrap().reason),
             (JobState::Failed, Reason::UploadExpired)
         );
+    }
+
+    #[tokio::test]
+    async fn a_complete_part_is_freed_and_a_complete_file_is_not() {
+        let fixture = Fixture::new().await;
+        let with = |kind| {
+            let mut new = new_upload();
+            (new.kind, new.job, new.expiry) = (kind, None, Duration::ZERO);
+            new
+        };
+        let part = fixture.complete(with(UploadKind::Partial)).await;
+        let whole = fixture.complete(with(UploadKind::Whole)).await;
+        let is_there = |id| fixture.store.upload_path(id, FileEpoch::FIRST).exists();
+        while is_there(part.id) {
+            round(&fixture.catalog, &fixture.store).await.unwrap();
+        }
+        assert_eq!(fixture.upload(part.id).await.state, UploadState::Expired);
+        assert!(is_there(whole.id));
+        assert_eq!(fixture.upload(whole.id).await, whole);
     }
 
     #[tokio::test]

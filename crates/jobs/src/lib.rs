@@ -3,6 +3,7 @@
 //! Each loop is a `run` function that works until its token is cancelled. Any number of servers may run the same loop
 //! over one catalog: what one of them does, the others find done.
 
+mod caller;
 pub mod courier;
 mod create;
 pub mod expirer;

@@ -7,9 +7,9 @@ use reelway_rpc::request::{
     all_valid, decode_page_token, encode_page_token, parse_enum, parse_id, parse_page_size, parse_timestamp,
 };
 
-use crate::Jobs;
+use crate::caller::Caller;
 
-impl Jobs {
+impl Caller<'_> {
     /// One page of jobs, newest first.
     pub(crate) async fn list(&self, request: &v1::ListJobsRequest) -> Result<v1::ListJobsResponse, Failure> {
         let (filter, page_size) = parse(request)?;
@@ -18,7 +18,11 @@ impl Jobs {
         let before = decode_page_token(&request.page_token, &filters)?;
         // One more than asked for tells whether there is a next page.
         let count_max = i64::from(page_size) + 1;
-        let mut jobs = self.catalog.list_jobs(&self.tenant, &filter, before, count_max).await?;
+        let mut jobs = self
+            .jobs
+            .catalog
+            .list_jobs(self.tenant, &filter, before, count_max)
+            .await?;
         let page = usize::try_from(page_size).unwrap_or(usize::MAX);
         let more = jobs.len() > page;
         jobs.truncate(page);
@@ -27,7 +31,7 @@ impl Jobs {
             _ => String::new(),
         };
         Ok(v1::ListJobsResponse {
-            jobs: jobs.iter().filter_map(|job| self.told(job)).collect(),
+            jobs: jobs.iter().filter_map(|job| self.jobs.told(job)).collect(),
             next_page_token,
         })
     }

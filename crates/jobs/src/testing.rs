@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use reelway_blob::{DiskStore, Sharing};
 use reelway_bus::{Heard, Hints};
 use reelway_catalog::{Catalog, Commit, Created, NewJob, NewUpload, Opened, Upload};
-use reelway_domain::{Hint, JobId, Tenant, UploadId, WriterId, limits, preset};
+use reelway_domain::{Hint, JobId, Tenant, UploadId, UploadKind, WriterId, limits, preset};
 use reelway_testkit::{Database, FreshDatabase};
 
 pub(crate) struct Fixture {
@@ -33,6 +33,9 @@ pub(crate) fn new_upload() -> NewUpload {
             ladder: preset("fast").unwrap(),
         }),
         webhook_url: None,
+        client_state: String::new(),
+        kind: UploadKind::Whole,
+        parts: Vec::new(),
         request: None,
     }
 }

@@ -1,16 +1,20 @@
 //! JobService over a real connection.
 
+mod tenants;
+
 use std::time::Duration;
 
 use reelway::v1::{
     self, create_job_request::Processing, job_service_client::JobServiceClient, job_service_server::JobServiceServer,
 };
+use reelway_auth::Identity;
 use reelway_catalog::Effect;
 use reelway_domain::{Failure, JobId, Reason, Tenant, UploadId, WorkerId};
 use reelway_rpc::{PlaybackUrls, from_status};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Status,
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
 
@@ -20,18 +24,29 @@ use crate::{
 };
 
 async fn serve(fixture: &Fixture) -> JobServiceClient<Channel> {
+    serve_to(fixture, Some(Identity::anybody())).await
+}
+
+/// A server that takes everybody for this caller, or asks nobody who they are.
+async fn serve_to(fixture: &Fixture, identity: Option<Identity>) -> JobServiceClient<Channel> {
     let jobs = Jobs::new(
         fixture.catalog.clone(),
         fixture.store.clone(),
         PlaybackUrls::new("http://play"),
     );
     let service: JobServiceServer<Jobs> = jobs.into_service();
+    let identify = move |mut request: tonic::Request<()>| {
+        identity
+            .clone()
+            .map(|identity| request.extensions_mut().insert(identity));
+        Ok(request)
+    };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let incoming = TcpListenerStream::new(listener);
     tokio::spawn(
         tonic::transport::Server::builder()
-            .add_service(service)
+            .add_service(InterceptedService::new(service, identify))
             .serve_with_incoming(incoming),
     );
     let endpoint = Endpoint::try_from(format!("http://{address}")).unwrap();

@@ -20,6 +20,8 @@ use crate::{
 
 /// Jobs and uploads of which samples are told at a time; the others follow with the next.
 const SAMPLED_MAX: usize = 100;
+/// So many jobs and uploads are remembered to be other tenants'; beyond, they are asked for anew.
+const FOREIGN_MAX: usize = 4_096;
 /// A snapshot stays below what clients accept by default, 4 MiB, although each upload may have much metadata.
 const SNAPSHOT_BYTES_MAX: usize = 2 << 20;
 
@@ -32,6 +34,8 @@ pub(crate) struct Everything {
     touched: HashSet<JobId>,
     /// Jobs that were sampled and have not ended.
     sampled: HashMap<JobId, Sampled>,
+    /// What samples came of and is not the tenant's, so that what others do costs one question and not one for each sample.
+    foreign: HashSet<Subject>,
 }
 
 #[derive(Debug)]
@@ -56,6 +60,7 @@ impl Everything {
             seen: sources.hub.samples().version(),
             touched: HashSet::new(),
             sampled: HashMap::new(),
+            foreign: HashSet::new(),
         })
     }
 
@@ -126,7 +131,8 @@ impl Everything {
 
     /// Samples of what changed since the last, and whether there are more.
     pub(crate) async fn samples(&mut self, sources: &Sources) -> Result<(Vec<v1::Progress>, bool), Failure> {
-        let (changed, upto) = sources.hub.samples().changed_since(self.seen, SAMPLED_MAX);
+        let may_be_ours = |subject: &Subject| !self.foreign.contains(subject);
+        let (changed, upto) = sources.hub.samples().changed_since(self.seen, SAMPLED_MAX, may_be_ours);
         self.seen = upto;
         let more = changed.len() == SAMPLED_MAX;
         let mut jobs = std::mem::take(&mut self.touched);
@@ -140,6 +146,7 @@ impl Everything {
                 Subject::Upload(id) => id,
             };
             let Some(upload) = sources.catalog.upload(&sources.tenant, id).await? else {
+                self.is_foreign(subject);
                 continue;
             };
             match upload.job {
@@ -148,13 +155,22 @@ impl Everything {
             }
         }
         for id in jobs {
-            let job = sources.catalog.job(&sources.tenant, id).await?;
-            // Without the second half, a late sample would bring a job back that is over.
-            if let Some(job) = job.filter(|job| !job.state.is_terminal()) {
-                told.extend(self.measured(sources, &job).await?);
+            match sources.catalog.job(&sources.tenant, id).await? {
+                // A late sample must not bring a job back that is over.
+                Some(job) if job.state.is_terminal() => {}
+                Some(job) => told.extend(self.measured(sources, &job).await?),
+                None => self.is_foreign(Subject::Job(id)),
             }
         }
         Ok((told, more))
+    }
+
+    /// Whose something is never changes, and what is gone doesn't come back.
+    fn is_foreign(&mut self, subject: Subject) {
+        if self.foreign.len() >= FOREIGN_MAX {
+            self.foreign.clear();
+        }
+        self.foreign.insert(subject);
     }
 
     /// How far a job is; none if it was deleted in this moment.

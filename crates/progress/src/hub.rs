@@ -8,7 +8,8 @@ use std::{
 
 use reelway_bus::{Bus, Heard};
 use reelway_catalog::Catalog;
-use reelway_domain::{EventSeq, Hint, JobId, Sample, limits};
+use reelway_domain::{EventSeq, Hint, JobId, Sample, Tenant, limits};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -27,6 +28,8 @@ const FORGET_EVERY: Duration = Duration::from_secs(10);
 pub struct Hub {
     scan_every: Duration,
     signals: Arc<Signals>,
+    /// Something happened to some job, perhaps to one of a tenant of which somebody watches everything.
+    happened: Notify,
     samples: Mutex<Samples>,
     models: Mutex<HashMap<JobId, Weak<Model>>>,
 }
@@ -43,6 +46,7 @@ impl Hub {
         Arc::new(Self {
             scan_every,
             signals: Arc::default(),
+            happened: Notify::new(),
             samples: Mutex::default(),
             models: Mutex::default(),
         })
@@ -72,14 +76,15 @@ impl Hub {
         }
     }
 
-    /// Lets those look who wait for this.
-    pub(crate) fn look(&self, key: Key) {
-        self.signals.look(key);
+    /// Lets those look who have seen something else of this.
+    pub(crate) fn found(&self, key: &Key, mark: Mark) {
+        self.signals.found(key, mark);
     }
 
-    /// Lets those look who have seen something else of this.
-    pub(crate) fn found(&self, key: Key, mark: Mark) {
-        self.signals.found(key, mark);
+    /// Waits until something happened that may concern who watches everything. A hint doesn't say whose job it is about: many
+    /// are answered by asking once how far each tenant is, so that no tenant is woken by what others do.
+    pub(crate) async fn happened(&self) {
+        self.happened.notified().await;
     }
 
     /// Everything that somebody waits for.
@@ -87,14 +92,19 @@ impl Hub {
         self.signals.keys()
     }
 
+    /// The tenants of which somebody watches everything.
+    pub(crate) fn watched_tenants(&self) -> Vec<Tenant> {
+        self.signals.tenants()
+    }
+
     fn heard(&self, heard: Heard) {
         match heard {
             Heard::Hint(Hint::Events { job }) => {
-                self.look(Key::Job(job));
-                self.look(Key::Everything);
+                self.signals.look(&Key::Job(job));
+                self.happened.notify_one();
             }
-            Heard::Hint(Hint::Upload { upload }) => self.look(Key::Upload(upload)),
-            Heard::Hint(Hint::Tasks { .. } | Hint::Writer { .. }) => {}
+            Heard::Hint(Hint::Upload { upload }) => self.signals.look(&Key::Upload(upload)),
+            Heard::Hint(Hint::Tasks { .. } | Hint::Writer { .. } | Hint::WriterAsked { .. }) => {}
             Heard::Lost => self.signals.look_everywhere(),
         }
     }
@@ -102,11 +112,10 @@ impl Hub {
     /// Takes a sample in and lets those tell of it who wait for it.
     pub(crate) fn sampled(&self, sample: &Sample) {
         self.samples().put(sample, Instant::now());
-        self.signals.sampled(match sample {
+        self.signals.sampled(&match sample {
             Sample::Task { job, .. } => Key::Job(*job),
             Sample::Upload { upload, .. } => Key::Upload(*upload),
         });
-        self.signals.sampled(Key::Everything);
     }
 
     /// Lets every watcher look, as when hints were lost.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reelway_catalog::{Catalog, Error};
-use reelway_domain::Tenant;
+use reelway_domain::EventSeq;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
@@ -24,8 +24,11 @@ impl Lookout {
         let mut next = interval(every);
         next.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            next.tick().await;
-            match look(hub, catalog).await {
+            let looked = tokio::select! {
+                _ = next.tick() => look(hub, catalog).await,
+                () = hub.happened() => look_at_tenants(hub, catalog).await,
+            };
+            match looked {
                 Ok(()) if self.is_blind => {
                     self.is_blind = false;
                     tracing::info!("the catalog answers again");
@@ -43,12 +46,12 @@ impl Lookout {
 
 /// Looks once, at everything that is watched. Whoever has seen what there is, is left alone.
 async fn look(hub: &Hub, catalog: &Catalog) -> Result<(), Error> {
-    let (mut jobs, mut uploads, mut everything) = (Vec::new(), Vec::new(), false);
+    let (mut jobs, mut uploads) = (Vec::new(), Vec::new());
     for key in hub.watched() {
         match key {
             Key::Job(id) => jobs.push(id),
             Key::Upload(id) => uploads.push(id),
-            Key::Everything => everything = true,
+            Key::Everything(_) => {}
         }
     }
     let seqs = catalog.event_seqs(&jobs).await?;
@@ -57,16 +60,23 @@ async fn look(hub: &Hub, catalog: &Catalog) -> Result<(), Error> {
         if let Some(seq) = seq {
             hub.told(id, seq);
         }
-        hub.found(Key::Job(id), seq.map_or(Mark::Gone, Mark::Events));
+        hub.found(&Key::Job(id), seq.map_or(Mark::Gone, Mark::Events));
     }
     let marks = catalog.upload_marks(&uploads).await?;
     for id in uploads {
         let mark = marks.get(&id).copied();
-        hub.found(Key::Upload(id), mark.map_or(Mark::Gone, Mark::Upload));
+        hub.found(&Key::Upload(id), mark.map_or(Mark::Gone, Mark::Upload));
     }
-    if everything {
-        let newest = catalog.tenant_event_seq(&Tenant::single()).await?;
-        hub.found(Key::Everything, Mark::Events(newest));
+    look_at_tenants(hub, catalog).await
+}
+
+/// Finds for whom of those who watch everything there is something new.
+async fn look_at_tenants(hub: &Hub, catalog: &Catalog) -> Result<(), Error> {
+    let tenants = hub.watched_tenants();
+    let seqs = catalog.tenant_event_seqs(&tenants).await?;
+    for tenant in tenants {
+        let newest = seqs.get(&tenant).copied().unwrap_or(EventSeq(0));
+        hub.found(&Key::Everything(tenant), Mark::Events(newest));
     }
     Ok(())
 }

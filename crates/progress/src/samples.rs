@@ -19,7 +19,7 @@ const SAMPLES_MAX: usize = 65_536;
 pub(crate) struct Version(u64);
 
 /// Whom a sample is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
     Job(JobId),
     Upload(UploadId),
@@ -133,14 +133,21 @@ impl Samples {
         self.uploads.get(&upload).map(|of_upload| of_upload.durable_offset)
     }
 
-    /// What changed after `seen`, longest ago first, at most `count_max`, and the version up to which that is all.
-    pub(crate) fn changed_since(&self, seen: Version, count_max: usize) -> (Vec<Subject>, Version) {
+    /// What changed after `seen` of what is wanted, longest ago first, at most `count_max`, and the version up to which that
+    /// is all.
+    pub(crate) fn changed_since(
+        &self,
+        seen: Version,
+        count_max: usize,
+        is_wanted: impl Fn(&Subject) -> bool,
+    ) -> (Vec<Subject>, Version) {
         let jobs = self.jobs.iter().map(|(id, of_job)| (of_job.version, Subject::Job(*id)));
         let uploads = self
             .uploads
             .iter()
             .map(|(id, of_upload)| (of_upload.version, Subject::Upload(*id)));
-        let mut changed: Vec<(Version, Subject)> = jobs.chain(uploads).filter(|(version, _)| *version > seen).collect();
+        let is_news = |(version, subject): &(Version, Subject)| *version > seen && is_wanted(subject);
+        let mut changed: Vec<(Version, Subject)> = jobs.chain(uploads).filter(is_news).collect();
         changed.sort_by_key(|(version, _)| *version);
         let upto = match changed.get(count_max) {
             Some(_) => changed[count_max - 1].0,
@@ -213,9 +220,11 @@ mod tests {
         for job in &jobs {
             samples.put(&task(*job, TaskId::new(), 1, 1), now);
         }
+        let other = JobId::new();
+        samples.put(&task(other, TaskId::new(), 1, 1), now);
         let (mut seen, mut found) = (Version::default(), Vec::new());
         for expected in [2, 2, 1, 0] {
-            let (changed, upto) = samples.changed_since(seen, 2);
+            let (changed, upto) = samples.changed_since(seen, 2, |subject| *subject != Subject::Job(other));
             assert_eq!(changed.len(), expected);
             found.extend(changed);
             seen = upto;

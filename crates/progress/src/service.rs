@@ -4,8 +4,9 @@ use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use reelway::v1::{self, progress_service_server::ProgressServiceServer};
+use reelway_auth::Identity;
 use reelway_catalog::Catalog;
-use reelway_domain::{Failure, Tenant, limits};
+use reelway_domain::{Failure, limits};
 use reelway_rpc::{PlaybackUrls, to_status};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -18,10 +19,12 @@ use crate::{
     watch::{Sources, Watch},
 };
 
-/// Answers ProgressService.
+/// Answers ProgressService. A layer in front of it finds out who calls; without one nobody is answered.
 #[derive(Debug, Clone)]
 pub struct Progress {
-    sources: Sources,
+    catalog: Catalog,
+    hub: Arc<Hub>,
+    urls: PlaybackUrls,
     pace: Pace,
     shutdown: CancellationToken,
 }
@@ -31,14 +34,10 @@ impl Progress {
     /// client goes on elsewhere and the server needn't wait.
     #[must_use]
     pub fn new(catalog: Catalog, hub: Arc<Hub>, urls: PlaybackUrls, shutdown: CancellationToken) -> Self {
-        let tenant = Tenant::single();
         Self {
-            sources: Sources {
-                catalog,
-                hub,
-                urls,
-                tenant,
-            },
+            catalog,
+            hub,
+            urls,
             pace: Pace::default(),
             shutdown,
         }
@@ -57,17 +56,29 @@ impl Progress {
         ProgressServiceServer::new(self).max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
     }
 
-    async fn get(&self, request: &v1::GetProgressRequest) -> Result<v1::Progress, Failure> {
-        let target = target::to_get(request.target.as_ref())?;
-        let mut subscription = self.sources.hub.subscribe();
-        let mut one = One::open(&self.sources, target, None, &mut subscription).await?;
-        one.snapshot(&self.sources).await
+    async fn get(&self, request: &Request<v1::GetProgressRequest>) -> Result<v1::Progress, Failure> {
+        let sources = self.sources_of(request)?;
+        let target = target::to_get(request.get_ref().target.as_ref())?;
+        let mut subscription = sources.hub.subscribe();
+        let mut one = One::open(&sources, target, None, &mut subscription).await?;
+        one.snapshot(&sources).await
     }
 
-    async fn watch(&self, request: &v1::WatchProgressRequest) -> Result<Watch, Failure> {
-        let target = target::to_watch(request.target.as_ref())?;
-        let (sources, shutdown) = (self.sources.clone(), self.shutdown.clone());
-        Watch::open(sources, self.pace, shutdown, target, &request.resume_token).await
+    async fn watch(&self, request: &Request<v1::WatchProgressRequest>) -> Result<Watch, Failure> {
+        let sources = self.sources_of(request)?;
+        let asked = request.get_ref();
+        let target = target::to_watch(asked.target.as_ref())?;
+        Watch::open(sources, self.pace, self.shutdown.clone(), target, &asked.resume_token).await
+    }
+
+    /// What whoever sent a request may see.
+    fn sources_of<T>(&self, request: &Request<T>) -> Result<Sources, Failure> {
+        Ok(Sources {
+            catalog: self.catalog.clone(),
+            hub: Arc::clone(&self.hub),
+            urls: self.urls.clone(),
+            tenant: Identity::of(request.extensions())?.tenant.clone(),
+        })
     }
 }
 
@@ -79,10 +90,7 @@ impl v1::progress_service_server::ProgressService for Progress {
         &self,
         request: Request<v1::GetProgressRequest>,
     ) -> Result<Response<v1::GetProgressResponse>, Status> {
-        let progress = self
-            .get(request.get_ref())
-            .await
-            .map_err(|failure| to_status(&failure))?;
+        let progress = self.get(&request).await.map_err(|failure| to_status(&failure))?;
         Ok(Response::new(v1::GetProgressResponse {
             progress: Some(progress),
         }))
@@ -92,10 +100,7 @@ impl v1::progress_service_server::ProgressService for Progress {
         &self,
         request: Request<v1::WatchProgressRequest>,
     ) -> Result<Response<Self::WatchProgressStream>, Status> {
-        let watch = self
-            .watch(request.get_ref())
-            .await
-            .map_err(|failure| to_status(&failure))?;
+        let watch = self.watch(&request).await.map_err(|failure| to_status(&failure))?;
         Ok(Response::new(Box::pin(messages(watch))))
     }
 }

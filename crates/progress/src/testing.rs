@@ -5,17 +5,19 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use reelway::v1::{
     self, progress_service_client::ProgressServiceClient, watch_progress_request, watch_progress_response::Message,
 };
+use reelway_auth::Identity;
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Claim, Commit, Created, Effect, Fenced, NewJob, NewUpload, Opened, Published, Upload};
 use reelway_domain::{
     EventSeq, JobEvent, JobId, NewTask, Notice, Offset, RenditionInfo, SourceInfo, TaskKind, TaskRef, Tenant, UploadId,
-    WorkerId, WriterId, limits, preset,
+    UploadKind, WorkerId, WriterId, limits, preset,
 };
 use reelway_rpc::PlaybackUrls;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{
     Status, Streaming,
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
 
@@ -41,6 +43,7 @@ pub(crate) fn patient() -> Pace {
     Pace {
         bookmark_every: never,
         sample_every: Duration::from_millis(1),
+        watch_max: never,
     }
 }
 
@@ -93,19 +96,43 @@ impl Fixture {
     }
 
     pub(crate) fn sources(&self) -> Sources {
+        self.sources_of(Tenant::single())
+    }
+
+    pub(crate) fn sources_of(&self, tenant: Tenant) -> Sources {
         Sources {
             catalog: self.catalog.clone(),
             hub: Arc::clone(&self.hub),
             urls: PlaybackUrls::new("http://play"),
-            tenant: Tenant::single(),
+            tenant,
         }
     }
 
     /// A server at a pace.
     pub(crate) async fn serve(&self, pace: Pace) -> Client {
+        self.serve_to(Some(Identity::anybody()), pace).await
+    }
+
+    /// The same to a tenant.
+    pub(crate) async fn serve_tenant(&self, tenant: Tenant) -> Client {
+        let identity = Identity {
+            tenant,
+            ..Identity::anybody()
+        };
+        self.serve_to(Some(identity), patient()).await
+    }
+
+    /// A server that takes everybody for this caller, or asks nobody who they are.
+    pub(crate) async fn serve_to(&self, identity: Option<Identity>, pace: Pace) -> Client {
         let urls = PlaybackUrls::new("http://play");
         let progress = Progress::new(self.catalog.clone(), Arc::clone(&self.hub), urls, self.shutdown.clone());
-        let service = progress.with_pace(pace).into_service();
+        let identify = move |mut request: tonic::Request<()>| {
+            identity
+                .clone()
+                .map(|identity| request.extensions_mut().insert(identity));
+            Ok(request)
+        };
+        let service = InterceptedService::new(progress.with_pace(pace).into_service(), identify);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let incoming = TcpListenerStream::new(listener);
@@ -117,6 +144,11 @@ impl Fixture {
 
     /// An upload that waits for its bytes.
     pub(crate) async fn upload(&self, with_job: bool) -> Upload {
+        self.upload_of(Tenant::single(), with_job).await
+    }
+
+    /// The same of a tenant.
+    pub(crate) async fn upload_of(&self, tenant: Tenant, with_job: bool) -> Upload {
         let job = with_job.then(|| NewJob {
             id: JobId::new(),
             preset: "fast".into(),
@@ -124,7 +156,7 @@ impl Fixture {
         });
         let new = NewUpload {
             id: UploadId::new(),
-            tenant: Tenant::single(),
+            tenant: tenant.clone(),
             size: Some(SIZE),
             file_name: "a.mp4".into(),
             content_type: "video/mp4".into(),
@@ -133,6 +165,9 @@ impl Fixture {
             expiry: limits::UPLOAD_EXPIRY_DEFAULT,
             job,
             webhook_url: None,
+            client_state: String::new(),
+            kind: UploadKind::Whole,
+            parts: Vec::new(),
             request: None,
         };
         let Created::New(upload) = self.catalog.create_upload(&new).await.unwrap() else {
@@ -140,7 +175,7 @@ impl Fixture {
         };
         let Opened::Writer(upload) = self
             .catalog
-            .open_writer(&Tenant::single(), upload.id, WriterId::ONLY)
+            .open_writer(&tenant, upload.id, WriterId::ONLY)
             .await
             .unwrap()
         else {
@@ -165,7 +200,12 @@ impl Fixture {
 
     /// An upload with all its bytes and a job that waits for a worker.
     pub(crate) async fn job(&self) -> JobId {
-        let upload = self.upload(true).await;
+        self.job_of(Tenant::single()).await
+    }
+
+    /// The same of a tenant.
+    pub(crate) async fn job_of(&self, tenant: Tenant) -> JobId {
+        let upload = self.upload_of(tenant, true).await;
         self.complete(&upload).await;
         upload.job.unwrap()
     }

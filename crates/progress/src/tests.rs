@@ -4,6 +4,7 @@ mod everything;
 mod resume;
 mod samples;
 mod stream;
+mod tenants;
 
 use reelway::v1::watch_progress_response::Message;
 use reelway_domain::{Failure, JobId, UploadId};

@@ -1,7 +1,7 @@
 //! Resume tokens: where a watch was, good only for the same target.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use reelway_domain::{EventSeq, Failure, Reason};
+use reelway_domain::{EventSeq, Failure, Reason, Tenant};
 
 use crate::target::Target;
 
@@ -19,14 +19,14 @@ pub(crate) struct Position {
     pub(crate) percent: f64,
 }
 
-/// The token of a position.
+/// The token of a tenant's position.
 ///
 /// The checksum guards against mistakes, not against forgery: a made-up token can only ask for what its caller may see.
-pub(crate) fn encode(target: Target, position: Position) -> Bytes {
+pub(crate) fn encode(tenant: &Tenant, target: Target, position: Position) -> Bytes {
     let (seq, percent) = (position.seq.0.to_be_bytes(), position.percent.to_be_bytes());
     let mut token = BytesMut::with_capacity(TOKEN_BYTES);
     token.put_u8(VERSION);
-    token.put_u32(checksum(target, seq, percent));
+    token.put_u32(checksum(tenant, target, seq, percent));
     token.put_slice(&seq);
     token.put_slice(&percent);
     token.freeze()
@@ -36,11 +36,11 @@ pub(crate) fn encode(target: Target, position: Position) -> Bytes {
 ///
 /// # Errors
 /// `RESUME_TOKEN_INVALID` if [`encode`] didn't make this token for the same target.
-pub(crate) fn decode(target: Target, token: &[u8]) -> Result<Option<Position>, Failure> {
+pub(crate) fn decode(tenant: &Tenant, target: Target, token: &[u8]) -> Result<Option<Position>, Failure> {
     if token.is_empty() {
         return Ok(None);
     }
-    read(target, token).map(Some).ok_or_else(invalid)
+    read(tenant, target, token).map(Some).ok_or_else(invalid)
 }
 
 /// The refusal of a token.
@@ -49,7 +49,7 @@ pub(crate) fn invalid() -> Failure {
     Failure::new(Reason::ResumeTokenInvalid, message)
 }
 
-fn read(target: Target, token: &[u8]) -> Option<Position> {
+fn read(tenant: &Tenant, target: Target, token: &[u8]) -> Option<Position> {
     let (version, rest) = token.split_first()?;
     let (sum, rest) = rest.split_first_chunk::<4>()?;
     let (seq, rest) = rest.split_first_chunk::<8>()?;
@@ -59,15 +59,22 @@ fn read(target: Target, token: &[u8]) -> Option<Position> {
         percent: f64::from_be_bytes(percent),
     };
     let valid = *version == VERSION
-        && *sum == checksum(target, *seq, percent).to_be_bytes()
+        && *sum == checksum(tenant, target, *seq, percent).to_be_bytes()
         && position.seq.0 >= 0
         && (0.0..=100.0).contains(&position.percent);
     valid.then_some(position)
 }
 
-fn checksum(target: Target, seq: [u8; 8], percent: [u8; 8]) -> u32 {
-    let sum = crc32c::crc32c(target.to_string().as_bytes());
-    crc32c::crc32c_append(crc32c::crc32c_append(sum, &seq), &percent)
+/// Binds a token to its target, and that of everything to whose everything it is. That of one thing isn't bound to a tenant:
+/// with it, too, what is another's must look like what isn't there.
+fn checksum(tenant: &Tenant, target: Target, seq: [u8; 8], percent: [u8; 8]) -> u32 {
+    let owner = match target {
+        Target::Everything => tenant.as_str(),
+        Target::One(_) => "",
+    };
+    let name = target.to_string();
+    let parts = [name.as_bytes(), owner.as_bytes(), &seq, &percent];
+    parts.into_iter().fold(0, crc32c::crc32c_append)
 }
 
 #[cfg(test)]
@@ -84,8 +91,28 @@ mod tests {
             seq: EventSeq(i64::MAX),
             percent: 99.9,
         };
-        assert_eq!(decode(target, &encode(target, position)), Ok(Some(position)));
-        assert_eq!(decode(target, b""), Ok(None));
+        let of = Tenant::single();
+        assert_eq!(decode(&of, target, &encode(&of, target, position)), Ok(Some(position)));
+        assert_eq!(decode(&of, target, b""), Ok(None));
+    }
+
+    #[test]
+    fn a_token_of_everything_is_its_tenants() {
+        let (ours, theirs) = (Tenant::single(), Tenant::stored("other".into()));
+        let position = Position {
+            seq: EventSeq(7),
+            percent: 0.0,
+        };
+        let token = encode(&ours, Target::Everything, position);
+        assert_eq!(decode(&ours, Target::Everything, &token), Ok(Some(position)));
+        assert_eq!(decode(&theirs, Target::Everything, &token).unwrap_err(), invalid());
+        let one = Target::One(Single::Job(JobId::new()));
+        let token = encode(&ours, one, position);
+        assert_eq!(
+            decode(&theirs, one, &token),
+            Ok(Some(position)),
+            "whether it is theirs is seen later"
+        );
     }
 
     #[test]
@@ -95,20 +122,24 @@ mod tests {
             seq: EventSeq(7),
             percent,
         };
-        let token = encode(target, position(1.0));
+        let of = Tenant::single();
+        let token = encode(&of, target, position(1.0));
         for other in [
             Target::One(Single::Upload(UploadId::new())),
             Target::One(Single::Job(JobId::new())),
             Target::Everything,
         ] {
-            assert_eq!(decode(other, &token).unwrap_err().reason, Reason::ResumeTokenInvalid);
+            assert_eq!(
+                decode(&of, other, &token).unwrap_err().reason,
+                Reason::ResumeTokenInvalid
+            );
         }
         let mut altered = token.to_vec();
         altered[9] ^= 1;
         let longer = [&token[..], b"x"].concat();
-        let never = encode(target, position(f64::NAN));
+        let never = encode(&of, target, position(f64::NAN));
         for garbage in [&altered[..], &longer, &token[1..], b"x", &never] {
-            assert!(decode(target, garbage).is_err(), "{garbage:?}");
+            assert!(decode(&of, target, garbage).is_err(), "{garbage:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One watch: what it tells next. It is asked for one message at a time, so a client that reads slowly is told less often,
 //! never more than it can take.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, ops::RangeInclusive, sync::Arc};
 
 use reelway::v1::{self, watch_progress_response::Message};
 use reelway_catalog::Catalog;
@@ -22,7 +22,10 @@ use crate::{
 /// Events that are read at a time. A watch with so many to tell is far behind, and gets a fresh snapshot before them.
 const EVENTS_READ_MAX: i64 = 256;
 
-/// Where watches get to know things.
+/// The part of the longest life that a watch lasts, so that those who began together don't come back together.
+const LIFE_SHARE: RangeInclusive<f64> = 0.75..=1.0;
+
+/// Where the watches of a caller get to know things, and whose.
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
     pub(crate) catalog: Catalog,
@@ -67,6 +70,8 @@ pub(crate) struct Watch {
     is_caught_up: bool,
     sample_at: Instant,
     bookmark_at: Instant,
+    /// Here it ends, to be begun again.
+    until: Instant,
 }
 
 impl Watch {
@@ -81,13 +86,17 @@ impl Watch {
         target: Target,
         resume_token: &[u8],
     ) -> Result<Self, Failure> {
-        let resume = token::decode(target, resume_token)?;
+        let resume = token::decode(&sources.tenant, target, resume_token)?;
         let mut subscription = sources.hub.subscribe();
         let subject = match target {
             Target::One(single) => Subject::One(One::open(&sources, single, resume, &mut subscription).await?),
             Target::Everything => {
-                subscription.add(Key::Everything);
-                Subject::Everything(Everything::open(&sources, resume).await?)
+                let key = Key::Everything(sources.tenant.clone());
+                subscription.add(key.clone());
+                let everything = Everything::open(&sources, resume).await?;
+                // Hints wake it only by what it has seen, and one may come between its first look and its first wait.
+                subscription.saw(&key, Mark::Events(everything.position().seq));
+                Subject::Everything(everything)
             }
         };
         let now = Instant::now();
@@ -107,13 +116,15 @@ impl Watch {
             is_caught_up: false,
             sample_at: now,
             bookmark_at: now + pace.bookmark_every,
+            until: now + pace.watch_max.mul_f64(rand::random_range(LIFE_SHARE)),
         })
     }
 
     /// Waits for the next message; `None` at the end.
     ///
     /// # Errors
-    /// `SHUTTING_DOWN`, `JOB_NOT_FOUND` if the job was deleted, or what the catalog fails with. The watch has ended then.
+    /// `SHUTTING_DOWN`, `SERVICE_UNAVAILABLE` if it has lasted long enough, `JOB_NOT_FOUND` if the job was deleted, or what the
+    /// catalog fails with. The watch has ended then.
     pub(crate) async fn next(&mut self) -> Result<Option<v1::WatchProgressResponse>, Failure> {
         loop {
             if self.shutdown.is_cancelled() {
@@ -121,6 +132,10 @@ impl Watch {
                     Reason::ShuttingDown,
                     "the server is going down; watch again with the last resume token",
                 ));
+            }
+            if Instant::now() >= self.until {
+                let message = "so old a watch ends, for its caller to show again who it is; watch again with the last resume token";
+                return Err(Failure::new(Reason::ServiceUnavailable, message));
             }
             if self.snapshot_is_due {
                 self.snapshot_is_due = false;
@@ -168,17 +183,17 @@ impl Watch {
     /// Waits until something may be due.
     async fn wait(&mut self) {
         match &self.subject {
-            Subject::One(one) => one.seen().for_each(|(key, mark)| self.subscription.saw(key, mark)),
+            Subject::One(one) => one.seen().for_each(|(key, mark)| self.subscription.saw(&key, mark)),
             Subject::Everything(everything) => {
                 let mark = Mark::Events(everything.position().seq);
-                self.subscription.saw(Key::Everything, mark);
+                let key = Key::Everything(self.sources.tenant.clone());
+                self.subscription.saw(&key, mark);
             }
         }
-        let until = if self.sample_is_due {
-            self.bookmark_at.min(self.sample_at)
-        } else {
-            self.bookmark_at
-        };
+        let mut until = self.bookmark_at.min(self.until);
+        if self.sample_is_due {
+            until = until.min(self.sample_at);
+        }
         tokio::select! {
             () = self.shutdown.cancelled() => {}
             look = self.subscription.woken() => {
@@ -253,7 +268,7 @@ impl Watch {
         self.bookmark_at = Instant::now() + self.pace.bookmark_every;
         v1::WatchProgressResponse {
             message: Some(message),
-            resume_token: token::encode(self.target, self.position()),
+            resume_token: token::encode(&self.sources.tenant, self.target, self.position()),
         }
     }
 

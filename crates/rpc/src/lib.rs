@@ -7,5 +7,7 @@ mod server;
 mod status;
 
 pub use convert::{PlaybackUrls, ProtoEnum};
-pub use server::{GrpcServer, STREAM_WINDOW_BYTES, ServeError};
-pub use status::{ERROR_DOMAIN, RETRY_DELAY, from_status, to_status};
+pub use server::{
+    Accepted, GrpcServer, STREAM_WINDOW_BYTES, ServeError, ServerTls, TlsError, TlsFiles, observed, transport,
+};
+pub use status::{ERROR_DOMAIN, RETRY_AFTER_MS, RETRY_DELAY, from_status, retry_after, to_status};

@@ -1,10 +1,12 @@
 //! One gRPC server: its services, with what every server offers besides.
 
+mod accepted;
 mod descriptors;
 mod health;
 mod metrics;
+mod tls;
 mod trace;
-mod transport;
+pub mod transport;
 
 use std::{collections::HashSet, convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
 
@@ -15,10 +17,12 @@ use tokio::{
 };
 use tonic::{body::Body, server::NamedService, service::RoutesBuilder};
 use tonic_web::GrpcWebLayer;
-use tower::Service;
+use tower::{Layer as _, Service};
 
+pub use accepted::Accepted;
 use health::Health;
 use metrics::RpcMetricsLayer;
+pub use tls::{ServerTls, TlsError, TlsFiles};
 pub use transport::STREAM_WINDOW_BYTES;
 use transport::Transport;
 
@@ -40,6 +44,7 @@ pub struct GrpcServer {
     routes: RoutesBuilder,
     services: Vec<(&'static str, watch::Receiver<bool>)>,
     transport: Transport,
+    tls: Option<ServerTls>,
 }
 
 impl GrpcServer {
@@ -52,7 +57,15 @@ impl GrpcServer {
             routes: RoutesBuilder::default(),
             services: Vec::new(),
             transport: Transport::default(),
+            tls: None,
         }
+    }
+
+    /// Serves within TLS; `None` changes nothing.
+    #[must_use]
+    pub fn tls(mut self, tls: Option<ServerTls>) -> Self {
+        self.tls = tls.or(self.tls);
+        self
     }
 
     /// Adds a service that serves for as long as the server does.
@@ -109,6 +122,7 @@ impl GrpcServer {
             mut routes,
             services,
             transport,
+            tls,
         } = self;
         let names: Vec<&'static str> = services.iter().map(|(name, _)| *name).collect();
         let (mut health, health_service) = Health::new(services).await;
@@ -123,7 +137,7 @@ impl GrpcServer {
                 .layer(GrpcWebLayer::new())
                 .layer(RpcMetricsLayer::new(descriptors::methods()))
                 .add_routes(routes.routes())
-                .serve_with_incoming_shutdown(transport::incoming(listener), async {
+                .serve_with_incoming_shutdown(transport::incoming(listener, tls), async {
                     // The sender is dropped, and never used otherwise.
                     let _ = stopped.await;
                 })
@@ -147,6 +161,21 @@ impl GrpcServer {
             }
         }
     }
+}
+
+/// A service that is called without a server, with the spans and the metrics that a server would add.
+pub fn observed<S>(
+    service: S,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
++ Clone
++ Send
++ Sync
++ 'static
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    RpcMetricsLayer::new(descriptors::methods()).layer(service)
 }
 
 /// Which methods there are, each as `/package.Service/Method`.

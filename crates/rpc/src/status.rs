@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use reelway_domain::{Failure, FieldViolation, GrpcCode, Reason};
+use reelway_domain::{Failure, FieldViolation, GrpcCode, Reason, Retry};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
@@ -11,6 +11,9 @@ use uuid::Uuid;
 pub const ERROR_DOMAIN: &str = "reelway.dev";
 /// How long a client should wait before it tries again what was refused for want of capacity.
 pub const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// The key under which a failure tells how long to wait, in milliseconds, where that is known.
+pub const RETRY_AFTER_MS: &str = "retryAfterMs";
 
 /// What callers hear of a defect.
 pub(crate) const INTERNAL_MESSAGE: &str = "internal error";
@@ -51,6 +54,20 @@ pub fn from_status(status: &Status) -> Option<Failure> {
     })
 }
 
+/// How long a client should wait before it tries the same again; `None` if that doesn't help, or needs no wait.
+#[must_use]
+pub fn retry_after(failure: &Failure) -> Option<Duration> {
+    let is_short = matches!(
+        failure.reason.grpc_code(),
+        GrpcCode::Unavailable | GrpcCode::ResourceExhausted
+    );
+    if !is_short || failure.reason.retry() != Retry::WithBackoff {
+        return None;
+    }
+    let told = failure.metadata.get(RETRY_AFTER_MS).and_then(|ms| ms.parse().ok());
+    Some(told.map_or(RETRY_DELAY, Duration::from_millis))
+}
+
 fn status(failure: &Failure) -> Status {
     let metadata: HashMap<String, String> = failure.metadata.clone().into_iter().collect();
     let mut details = ErrorDetails::with_error_info(failure.reason.as_str(), ERROR_DOMAIN, metadata);
@@ -60,10 +77,10 @@ fn status(failure: &Failure) -> Status {
     if let Some((kind, name)) = missing_resource(failure) {
         details.set_resource_info(kind, name, "", &failure.message);
     }
-    let code = failure.reason.grpc_code();
-    if matches!(code, GrpcCode::Unavailable | GrpcCode::ResourceExhausted) {
-        details.set_retry_info(Some(RETRY_DELAY));
+    if let Some(wait) = retry_after(failure) {
+        details.set_retry_info(Some(wait));
     }
+    let code = failure.reason.grpc_code();
     // GrpcCode's numbers are those on the wire.
     Status::with_error_details(Code::from_i32(code as i32), &failure.message, details)
 }
@@ -95,6 +112,7 @@ mod tests {
                 .filter(|d| matches!(d, tonic_types::ErrorDetail::ErrorInfo(_)));
             assert_eq!(infos.count(), 1, "exactly one ErrorInfo");
             let waits = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
+            let waits = waits && reason.retry() == Retry::WithBackoff;
             assert_eq!(status.get_details_retry_info().is_some(), waits, "{reason}");
         }
     }
@@ -109,6 +127,13 @@ mod tests {
         let status = to_status(&failure);
         assert_eq!(status.get_details_bad_request().unwrap().field_violations.len(), 2);
         assert_eq!(from_status(&status), Some(failure));
+    }
+
+    #[test]
+    fn a_wait_that_is_known_is_told() {
+        let failure = Failure::new(Reason::RateLimited, "too many calls").with(RETRY_AFTER_MS, 2500);
+        let told = to_status(&failure).get_details_retry_info().unwrap();
+        assert_eq!(told.retry_delay, Some(Duration::from_millis(2500)));
     }
 
     #[test]

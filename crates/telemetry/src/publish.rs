@@ -32,7 +32,7 @@ fn producer(notice: &Notice) -> Option<Span> {
         Hint::Tasks { .. } => "tasks",
         Hint::Events { .. } => "events",
         Hint::Upload { .. } => "uploads",
-        Hint::Writer { .. } => "writers",
+        Hint::Writer { .. } | Hint::WriterAsked { .. } => "writers",
     };
     let span = info_span!(
         "publish",

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use reelway::v1::CompleteUploadRequest;
+use reelway_auth::Identity;
 use reelway_catalog::{Commit, Upload};
-use reelway_domain::{Failure, Offset, Reason, Tenant, UploadId, limits};
+use reelway_domain::{Failure, Offset, Reason, UploadId, UploadKind, limits};
 use reelway_rpc::request::{all_valid, parse_id, violation};
 
 use crate::{
@@ -24,7 +25,7 @@ impl Shared {
     /// [`Shared::open`].
     pub(crate) async fn complete(
         self: &Arc<Self>,
-        tenant: &Tenant,
+        caller: &Identity,
         request: &CompleteUploadRequest,
     ) -> Result<Upload, Failure> {
         let mut violations = Vec::new();
@@ -36,17 +37,17 @@ impl Shared {
         all_valid(violations)?;
         // Without a violation there is an id.
         let id = id.ok_or_else(|| Failure::new(Reason::Internal, "an id was lost"))?;
-        self.complete_at(tenant, id, Offset(request.size_bytes)).await
+        self.complete_at(caller, id, Offset(request.size_bytes)).await
     }
 
     /// As [`Shared::complete`], with a request that is known to be right.
     pub(crate) async fn complete_at(
         self: &Arc<Self>,
-        tenant: &Tenant,
+        caller: &Identity,
         id: UploadId,
         size: Offset,
     ) -> Result<Upload, Failure> {
-        let upload = match self.open(tenant, id).await? {
+        let upload = match self.open(caller, id).await? {
             Access::Complete(upload) => upload,
             Access::Granted(mut writer, seat) => {
                 let completed = tokio::select! {
@@ -56,7 +57,7 @@ impl Shared {
                 };
                 match completed {
                     Ok(()) => writer.row,
-                    Err(stopped) => self.told(tenant, id, stopped).await?,
+                    Err(stopped) => self.told(&caller.tenant, id, stopped).await?,
                 }
             }
         };
@@ -81,7 +82,7 @@ impl Writer {
         if let Some(expected) = self.row.expected_sha256 {
             let actual = self.digest(size).await?;
             if actual != expected {
-                return Err(self.fail(&expected, &actual).await);
+                return Err(self.fail(other_file(&self.row, &expected, &actual)).await);
             }
         }
         let (id, epoch) = (self.row.id, self.row.writer_epoch);
@@ -95,6 +96,9 @@ impl Writer {
                 }
                 tracing::info!(upload.id = %id, size_bytes = size.0, "upload complete");
                 self.shared.drop_files(&row, &gathered).await;
+                if row.kind == UploadKind::Partial {
+                    self.shared.parts_changed.notify_one();
+                }
                 self.advance(row);
                 Ok(())
             }
@@ -115,13 +119,8 @@ impl Writer {
         }
     }
 
-    /// Ends an upload whose bytes are others than were promised, and frees them.
-    async fn fail(&mut self, expected: &[u8; 32], actual: &[u8; 32]) -> Stopped {
-        let message = "the file is not what its SHA-256 says; its bytes were removed; create another upload";
-        let failure = Failure::new(Reason::FileChecksumMismatch, message)
-            .with("uploadId", self.row.id)
-            .with("expectedSha256", hex(expected))
-            .with("actualSha256", hex(actual));
+    /// Ends an upload that can't become what it was to be, and frees its bytes.
+    pub(crate) async fn fail(&mut self, failure: Failure) -> Stopped {
         let (id, epoch) = (self.row.id, self.row.writer_epoch);
         match self.shared.catalog.fail_upload(id, epoch, &failure).await {
             Err(error) => return error.into(),
@@ -129,14 +128,23 @@ impl Writer {
             Ok(Commit::Done(row)) => self.row = row,
         }
         meter::failed().increment(1);
-        tracing::info!(upload.id = %id, "upload failed its checksum");
+        tracing::info!(upload.id = %id, %failure, "upload failed");
         self.shared.free(id).await;
         failure.into()
     }
 }
 
+/// The bytes are others than were promised.
+fn other_file(upload: &Upload, expected: &[u8; 32], actual: &[u8; 32]) -> Failure {
+    let message = "the file is not what its SHA-256 says; its bytes were removed; create another upload";
+    Failure::new(Reason::FileChecksumMismatch, message)
+        .with("uploadId", upload.id)
+        .with("expectedSha256", hex(expected))
+        .with("actualSha256", hex(actual))
+}
+
 /// The file can't end where the client says.
-fn size_mismatch(upload: &Upload, size: Offset) -> Failure {
+pub(crate) fn size_mismatch(upload: &Upload, size: Offset) -> Failure {
     let message = "the upload can't end at this size: it is not what is durable, or not the length that was promised";
     let failure = Failure::new(Reason::SizeMismatch, message)
         .with("sizeBytes", size)

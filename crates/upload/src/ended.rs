@@ -81,6 +81,18 @@ pub(crate) fn outcome(upload: Upload) -> Result<Upload, Failure> {
         .with(DURABLE_OFFSET, upload.durable_offset))
 }
 
+/// Somebody else is about to write.
+pub(crate) fn asked_to_end() -> Failure {
+    let message = "somebody is about to go on with this upload; ask for the durable offset and go on from there";
+    Failure::new(Reason::WriterSuperseded, message)
+}
+
+/// Clients don't write this upload.
+pub(crate) fn not_writable(id: UploadId) -> Failure {
+    let message = "the upload is put together from others; write those";
+    Failure::new(Reason::UploadNotWritable, message).with("uploadId", id)
+}
+
 /// The tenant has no such upload.
 pub(crate) fn not_found(id: UploadId) -> Failure {
     Failure::new(Reason::UploadNotFound, "no such upload").with("uploadId", id)

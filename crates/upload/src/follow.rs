@@ -32,9 +32,18 @@ async fn heed(shared: &Shared, mut hints: Hints, looks: &Notify) {
     while let Some(heard) = hints.next().await {
         match heard {
             Heard::Hint(Hint::Writer { upload, epoch }) => shared.registry.end_before(upload, epoch),
-            Heard::Hint(Hint::Upload { upload }) if shared.registry.writes(upload) => looks.notify_one(),
+            Heard::Hint(Hint::WriterAsked { upload, epoch }) => drop(shared.registry.ask(upload, Some(epoch))),
+            Heard::Hint(Hint::Upload { upload }) => {
+                if shared.registry.writes(upload) {
+                    looks.notify_one();
+                }
+                shared.parts_changed.notify_one();
+            }
             Heard::Hint(_) => {}
-            Heard::Lost => looks.notify_one(),
+            Heard::Lost => {
+                looks.notify_one();
+                shared.parts_changed.notify_one();
+            }
         }
     }
 }

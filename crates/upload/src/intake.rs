@@ -34,6 +34,10 @@ pub(crate) enum Then {
 pub(crate) struct Intake {
     upload_id: String,
     size: Option<i64>,
+    /// Nothing counts before a chunk says so.
+    atomic: bool,
+    /// What counted when the stream began.
+    begin: Offset,
     /// Where the next new byte belongs.
     next: Offset,
 }
@@ -44,13 +48,21 @@ impl Intake {
         Self {
             upload_id: upload.to_string(),
             size,
+            atomic: false,
+            begin: next,
             next,
         }
     }
 
+    /// The same for a stream of which nothing counts before a chunk with `flush` or `finish`.
+    pub(crate) fn atomic(self, atomic: bool) -> Self {
+        Self { atomic, ..self }
+    }
+
     /// The end of a file of known length whose bytes are all there.
     pub(crate) fn whole(&self) -> Option<Piece> {
-        (self.size == Some(self.next.0)).then(|| Piece {
+        let counts = !self.atomic || self.next == self.begin;
+        (counts && self.size == Some(self.next.0)).then(|| Piece {
             offset: self.next,
             data: Bytes::new(),
             then: Then::Finish(self.next),
@@ -73,7 +85,8 @@ impl Intake {
         self.next = self.next.max(end);
         // An empty last message often names no offset: it ends the file where it is.
         let names_no_place = chunk.offset == 0 && end == Offset::ZERO;
-        let then = if self.size == Some(self.next.0) || (chunk.finish && names_no_place) {
+        let counts = !self.atomic || chunk.flush || chunk.finish;
+        let then = if (counts && self.size == Some(self.next.0)) || (chunk.finish && names_no_place) {
             Then::Finish(self.next)
         } else if chunk.finish {
             Then::Finish(end)
@@ -91,6 +104,18 @@ impl Intake {
             violations.push(violation(
                 "chunk.upload_id",
                 "must be empty or the same in all messages of a stream",
+            ));
+        }
+        if chunk.atomic && !self.atomic {
+            violations.push(violation(
+                "chunk.atomic",
+                "must be set in the first message of a stream",
+            ));
+        }
+        if chunk.size_bytes.is_some() && chunk.size_bytes != self.size {
+            violations.push(violation(
+                "chunk.size_bytes",
+                "must be set in the first message of a stream",
             ));
         }
         if chunk.offset < 0 {

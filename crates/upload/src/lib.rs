@@ -7,19 +7,30 @@
 //!
 //! A message takes this way: `intake` examines it, `writer` stores it and makes it durable, `answers` tells the client.
 //! `session` puts these together, the same for both write RPCs; `service` adapts them to the RPCs.
+//!
+//! A writer also ends when somebody asks for the offset to go on from (`hand_over`). Uploads that are put together from others
+//! have a writer of their own, on any server (`join`, `joiner`).
 
 mod abort;
 mod answers;
 mod caller;
 mod complete;
 mod create;
+mod declare;
 mod ended;
 mod follow;
 mod gather;
+mod grant;
+mod hand_over;
 mod hash;
 mod intake;
+mod join;
+mod join_plan;
+mod joiner;
 mod meter;
 mod open;
+mod openings;
+mod parse;
 mod read;
 mod registry;
 mod server;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use reelway_auth::{Identity, Scope};
 use reelway_blob::{BlobError, StagedFile};
 use reelway_catalog::{Opened, Upload};
-use reelway_domain::{Failure, Hint, Notice, Tenant, UploadId, UploadState};
+use reelway_domain::{Failure, Hint, Notice, UploadId, UploadKind, UploadState};
 use tracing::Instrument as _;
 
 use crate::{
-    ended::{Stopped, not_found, outcome},
+    caller::check_grant,
+    ended::{Stopped, not_found, not_writable, outcome},
     meter,
     registry::Seat,
     server::Shared,
@@ -27,15 +29,25 @@ impl Shared {
     /// Takes the upload over from whoever wrote it.
     ///
     /// # Errors
-    /// Why it can't be written: `UPLOAD_NOT_FOUND`, `UPLOAD_ABORTED`, `UPLOAD_EXPIRED`, `UPLOAD_FAILED`,
-    /// `WRITER_SUPERSEDED` if yet another writer was faster, or what the catalog or the store say.
-    pub(crate) async fn open(self: &Arc<Self>, tenant: &Tenant, id: UploadId) -> Result<Access, Failure> {
-        let writer = self.store.writer_id();
+    /// Why it can't be written: `PERMISSION_MISSING`, `UPLOAD_NOT_FOUND`, `UPLOAD_NOT_WRITABLE`, `UPLOAD_ABORTED`,
+    /// `UPLOAD_EXPIRED`, `UPLOAD_FAILED`, `WRITER_SUPERSEDED` if yet another writer was faster, or what the catalog or the store
+    /// say.
+    pub(crate) async fn open(self: &Arc<Self>, caller: &Identity, id: UploadId) -> Result<Access, Failure> {
+        caller.require_upload(id, Scope::UploadsWrite)?;
+        let _opening = self.openings.begin(id);
+        let (tenant, writer) = (&caller.tenant, self.store.writer_id());
         let row = match self.catalog.open_writer(tenant, id, writer).await? {
             Opened::Unknown => return Err(not_found(id)),
-            Opened::Ended(upload) => return outcome(upload).map(Access::Complete),
+            Opened::Ended(upload) => {
+                check_grant(caller, &upload)?;
+                if upload.kind == UploadKind::Joined {
+                    return Err(not_writable(id));
+                }
+                return outcome(upload).map(Access::Complete);
+            }
             Opened::Writer(row) => row,
         };
+        check_grant(caller, &row)?;
         if row.file_epoch.0 == row.writer_epoch.0 {
             self.announce(&row);
         }
@@ -50,7 +62,8 @@ impl Shared {
         }
     }
 
-    async fn enter(&self, row: &Upload) -> Result<(StagedFile, Seat), Stopped> {
+    /// Takes a writer's place in this process and in the store.
+    pub(crate) async fn enter(&self, row: &Upload) -> Result<(StagedFile, Seat), Stopped> {
         let seat = self.registry.enter(row.id, row.writer_epoch).ok_or(Stopped::Fenced)?;
         let opened = self.store.open_writer(row.id, row.writer_epoch, row.file_epoch).await;
         // The store remembers only writers that are there: one that came after us and has gone is known to the catalog
@@ -73,16 +86,20 @@ impl Shared {
     }
 
     /// Tells the other servers that one of them may have a writer that is to end. They would find out by themselves.
-    fn announce(self: &Arc<Self>, row: &Upload) {
+    pub(crate) fn announce(self: &Arc<Self>, row: &Upload) {
         let (upload, epoch) = (row.id, row.writer_epoch);
         tracing::info!(upload.id = %upload, writer_epoch = epoch.0, durable_offset = row.durable_offset.0, "took over");
+        self.tell(Hint::Writer { upload, epoch });
+    }
+
+    /// Tells the other servers, without waiting for the bus.
+    pub(crate) fn tell(self: &Arc<Self>, hint: Hint) {
         let shared = Arc::clone(self);
-        let announced = async move {
-            let notice = [Notice::from(Hint::Writer { upload, epoch })];
-            if let Err(error) = shared.bus.publish(&notice).await {
-                tracing::debug!(upload.id = %upload, %error, "nobody was told");
+        let told = async move {
+            if let Err(error) = shared.bus.publish(&[Notice::from(hint)]).await {
+                tracing::debug!(?hint, %error, "nobody was told");
             }
         };
-        self.calls.spawn(announced.in_current_span());
+        self.calls.spawn(told.in_current_span());
     }
 }

@@ -7,10 +7,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use std::time::Duration;
+
 use reelway_domain::{UploadId, WriterEpoch};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::meter;
+
+/// A writer that is asked to end takes in what is there already: until nothing has come for so long.
+const SILENCE: Duration = Duration::from_millis(50);
+/// But no longer than this, however fast more comes.
+const TAKING_MAX: Duration = Duration::from_millis(250);
 
 /// Who writes which upload.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +33,9 @@ pub(crate) struct Registry {
 struct Writer {
     epoch: WriterEpoch,
     fenced: CancellationToken,
+    /// Since when somebody wants it to end.
+    asked: watch::Sender<Option<Instant>>,
+    gone: CancellationToken,
 }
 
 /// A writer's entry; gone when it is dropped.
@@ -31,15 +45,20 @@ pub(crate) struct Seat {
     upload: UploadId,
     epoch: WriterEpoch,
     fenced: CancellationToken,
+    asked: watch::Receiver<Option<Instant>>,
+    gone: CancellationToken,
 }
 
 impl Registry {
     /// Enters a writer and ends the one before it. `None` if a later one is there already.
     pub(crate) fn enter(&self, upload: UploadId, epoch: WriterEpoch) -> Option<Seat> {
-        let fenced = CancellationToken::new();
+        let (fenced, gone) = (CancellationToken::new(), CancellationToken::new());
+        let (asking, asked) = watch::channel(None);
         let writer = Writer {
             epoch,
             fenced: fenced.clone(),
+            asked: asking,
+            gone: gone.clone(),
         };
         match self.writers().entry(upload) {
             Entry::Occupied(there) if there.get().epoch > epoch => return None,
@@ -54,7 +73,24 @@ impl Registry {
             upload,
             epoch,
             fenced,
+            asked,
+            gone,
         })
+    }
+
+    /// Asks the writer of an upload to make durable what it got, and to end; one with a later epoch than `up_to` is not meant.
+    /// Gives what tells when it is gone; `None` if there is no such writer here.
+    pub(crate) fn ask(&self, upload: UploadId, up_to: Option<WriterEpoch>) -> Option<CancellationToken> {
+        let writers = self.writers();
+        let writer = writers
+            .get(&upload)
+            .filter(|writer| up_to.is_none_or(|last| writer.epoch <= last))?;
+        writer.asked.send_if_modified(|asked| {
+            let is_first = asked.is_none();
+            asked.get_or_insert_with(Instant::now);
+            is_first
+        });
+        Some(writer.gone.clone())
     }
 
     /// Ends the writer of an upload, if there is one here.
@@ -94,10 +130,22 @@ impl Seat {
     pub(crate) async fn fenced(&self) {
         self.fenced.cancelled().await;
     }
+
+    /// Waits until somebody wants this writer to end, and nothing has come since this was called, or enough was taken in.
+    pub(crate) async fn asked(&self) {
+        let mut asked = self.asked.clone();
+        let since = asked.wait_for(Option::is_some).await.map(|since| *since);
+        match since {
+            Ok(Some(since)) => sleep_until((Instant::now() + SILENCE).min(since + TAKING_MAX)).await,
+            // A later writer has the entry, so this one is fenced.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.gone.cancel();
         meter::streams_open().decrement(1);
         if let Entry::Occupied(entry) = self.registry.writers().entry(self.upload)
             && entry.get().epoch == self.epoch
@@ -126,6 +174,29 @@ mod tests {
         assert!(third.fenced.is_cancelled());
         drop(third);
         assert!(registry.writers().is_empty(), "nothing is kept of streams that ended");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_asked_takes_in_what_comes_at_once() {
+        let registry = Registry::default();
+        let upload = UploadId::new();
+        assert!(registry.ask(upload, None).is_none());
+        let seat = registry.enter(upload, WriterEpoch(2)).unwrap();
+        assert!(registry.ask(upload, Some(WriterEpoch(1))).is_none(), "it came later");
+        let gone = registry.ask(upload, Some(WriterEpoch(2))).unwrap();
+        let begin = Instant::now();
+        seat.asked().await;
+        assert!(begin.elapsed() >= SILENCE);
+        while begin.elapsed() < TAKING_MAX {
+            registry.ask(upload, None).unwrap();
+            seat.asked().await;
+        }
+        let begin = Instant::now();
+        seat.asked().await;
+        assert!(begin.elapsed() < SILENCE, "asking again doesn't prolong it");
+        assert!(!gone.is_cancelled());
+        drop(seat);
+        assert!(gone.is_cancelled());
     }
 
     #[test]

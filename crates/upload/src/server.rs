@@ -3,21 +3,22 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use reelway::v1::upload_service_server::UploadServiceServer;
+use reelway_auth::Auth;
 use reelway_blob::DiskStore;
 use reelway_bus::Bus;
 use reelway_catalog::Catalog;
 use reelway_domain::{Failure, Reason, limits};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{meter, registry::Registry};
+use crate::{meter, openings::Openings, registry::Registry};
 
 /// So many streams take the next chunk in while they write one; further ones read and write in turn.
 const READING_AHEAD_MAX: usize = 16;
 
 /// What can be configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// How long an unfinished upload is kept after its last byte.
     pub expiry: Duration,
@@ -25,6 +26,12 @@ pub struct Settings {
     pub idle_max: Duration,
     /// Whether uploads may name a URL for webhooks: only where there is a secret to sign them with.
     pub webhooks: bool,
+    /// Who signs upload grants; `None`: nobody does.
+    pub auth: Option<Auth>,
+    /// Where the edge is that grants lead to, such as `https://video.example`; `None`: their URLs are relative to it.
+    pub public_url: Option<String>,
+    /// For how long a server that puts an upload together may not be heard of, before another one does it.
+    pub join_lease: Duration,
 }
 
 /// UploadService over a catalog, a store and a bus. Clones are the same server.
@@ -42,6 +49,9 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) shutdown: CancellationToken,
     pub(crate) registry: Registry,
+    pub(crate) openings: Openings,
+    /// There may be something to be put together.
+    pub(crate) parts_changed: Notify,
     pub(crate) reading_ahead: Semaphore,
     pub(crate) calls: TaskTracker,
 }
@@ -52,13 +62,16 @@ impl Default for Settings {
             expiry: limits::UPLOAD_EXPIRY_DEFAULT,
             idle_max: limits::STREAM_IDLE_MAX,
             webhooks: false,
+            auth: None,
+            public_url: None,
+            join_lease: limits::LEASE_TTL,
         }
     }
 }
 
 impl UploadServer {
     /// A server whose write streams end when `shutdown` is cancelled: what came is made durable, and clients hear
-    /// `SHUTTING_DOWN`. Run [`Self::follow`] beside it.
+    /// `SHUTTING_DOWN`. Run [`Self::follow`] and [`Self::join`] beside it.
     #[must_use]
     pub fn new(catalog: Catalog, store: DiskStore, bus: Bus, settings: Settings, shutdown: CancellationToken) -> Self {
         meter::describe();
@@ -69,6 +82,8 @@ impl UploadServer {
             settings,
             shutdown,
             registry: Registry::default(),
+            openings: Openings::default(),
+            parts_changed: Notify::new(),
             reading_ahead: Semaphore::new(READING_AHEAD_MAX),
             calls: TaskTracker::new(),
         };

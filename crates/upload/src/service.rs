@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     UploadServer,
     answers::{Answer, Answers},
-    caller,
+    caller::identity,
     session::Session,
 };
 
@@ -24,8 +24,8 @@ impl UploadService for UploadServer {
     type StreamUploadStream = ReceiverStream<Answer>;
 
     async fn create_upload(&self, request: Request<v1::CreateUploadRequest>) -> Answered<v1::CreateUploadResponse> {
-        let (tenant, shared) = (caller::tenant(&request), Arc::clone(&self.shared));
-        let call = async move { shared.create(tenant, request.into_inner()).await };
+        let (caller, shared) = (identity(&request)?, Arc::clone(&self.shared));
+        let call = async move { shared.create(caller, request.into_inner()).await };
         answer(self.detached(call).await, |upload| v1::CreateUploadResponse {
             upload,
             chunk_bytes_max: i32::try_from(limits::CHUNK_BYTES_MAX).unwrap_or(i32::MAX),
@@ -38,7 +38,7 @@ impl UploadService for UploadServer {
     ) -> Answered<v1::WriteUploadResponse> {
         let session = Session {
             shared: Arc::clone(&self.shared),
-            tenant: caller::tenant(&request),
+            caller: identity(&request)?,
             chunks: chunks(request.into_inner(), |message| message.chunk),
             answers: Answers::AtEnd,
         };
@@ -56,7 +56,7 @@ impl UploadService for UploadServer {
         let (answers, last, receiver) = Answers::along();
         let session = Session {
             shared: Arc::clone(&self.shared),
-            tenant: caller::tenant(&request),
+            caller: identity(&request)?,
             chunks: chunks(request.into_inner(), |message| message.chunk),
             answers,
         };
@@ -68,20 +68,19 @@ impl UploadService for UploadServer {
         &self,
         _request: Request<Streaming<v1::PutUploadTailRequest>>,
     ) -> Answered<v1::PutUploadTailResponse> {
-        Err(unavailable(
-            "this server takes no tails ahead of time; write the file in order",
-        ))
+        let message = "this server takes no tails ahead of time; write the file in order";
+        Err(to_status(&Failure::new(Reason::FeatureUnavailable, message)))
     }
 
     async fn get_upload(&self, request: Request<v1::GetUploadRequest>) -> Answered<v1::GetUploadResponse> {
-        let tenant = caller::tenant(&request);
-        let found = self.shared.get(&tenant, request.get_ref()).await;
+        let caller = identity(&request)?;
+        let found = self.shared.get(&caller, request.get_ref()).await;
         answer(found, |upload| v1::GetUploadResponse { upload })
     }
 
     async fn list_uploads(&self, request: Request<v1::ListUploadsRequest>) -> Answered<v1::ListUploadsResponse> {
-        let tenant = caller::tenant(&request);
-        let page = self.shared.list(&tenant, request.get_ref()).await;
+        let caller = identity(&request)?;
+        let page = self.shared.list(&caller, request.get_ref()).await;
         page.map(Response::new).map_err(|failure| to_status(&failure))
     }
 
@@ -89,29 +88,30 @@ impl UploadService for UploadServer {
         &self,
         request: Request<v1::CompleteUploadRequest>,
     ) -> Answered<v1::CompleteUploadResponse> {
-        let (tenant, shared) = (caller::tenant(&request), Arc::clone(&self.shared));
-        let call = async move { shared.complete(&tenant, request.get_ref()).await };
+        let (caller, shared) = (identity(&request)?, Arc::clone(&self.shared));
+        let call = async move { shared.complete(&caller, request.get_ref()).await };
         answer(self.detached(call).await, |upload| v1::CompleteUploadResponse {
             upload,
         })
     }
 
     async fn abort_upload(&self, request: Request<v1::AbortUploadRequest>) -> Answered<v1::AbortUploadResponse> {
-        let (tenant, shared) = (caller::tenant(&request), Arc::clone(&self.shared));
+        let (caller, shared) = (identity(&request)?, Arc::clone(&self.shared));
         let call = async move {
-            let id = require_id::<UploadId>("upload_id", &request.get_ref().upload_id)?;
-            shared.abort(&tenant, id).await
+            let request = request.get_ref();
+            let id = require_id::<UploadId>("upload_id", &request.upload_id)?;
+            shared.abort(&caller, id, request.also_complete).await
         };
         answer(self.detached(call).await, |upload| v1::AbortUploadResponse { upload })
     }
 
     async fn create_upload_grant(
         &self,
-        _request: Request<v1::CreateUploadGrantRequest>,
+        request: Request<v1::CreateUploadGrantRequest>,
     ) -> Answered<v1::CreateUploadGrantResponse> {
-        Err(unavailable(
-            "this server signs no upload grants; write the upload over gRPC",
-        ))
+        let caller = identity(&request)?;
+        let granted = self.shared.grant(&caller, request.get_ref()).await;
+        granted.map(Response::new).map_err(|failure| to_status(&failure))
     }
 }
 
@@ -128,8 +128,4 @@ fn answer<T>(result: Result<Upload, Failure>, with: impl FnOnce(Option<v1::Uploa
         Ok(upload) => Ok(Response::new(with(Some(reelway_view::upload(&upload))))),
         Err(failure) => Err(to_status(&failure)),
     }
-}
-
-fn unavailable(message: &str) -> Status {
-    to_status(&Failure::new(Reason::FeatureUnavailable, message))
 }

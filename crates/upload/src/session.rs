@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use reelway::v1::UploadChunk;
+use reelway_auth::Identity;
 use reelway_catalog::Upload;
-use reelway_domain::{Failure, Reason, Tenant, UploadId};
+use reelway_domain::{Failure, Reason, UploadId};
 use reelway_rpc::{
     request::{require_id, violation},
     to_status,
@@ -18,9 +19,11 @@ use tonic::{Code, Status};
 
 use crate::{
     answers::Answers,
-    ended::{DURABLE_OFFSET, Stopped, shutting_down},
+    declare::{check_same, check_size},
+    ended::{DURABLE_OFFSET, Stopped, asked_to_end, shutting_down},
     intake::{Intake, Piece, Then, too_large},
     open::Access,
+    registry::Seat,
     server::Shared,
     writer::Writer,
 };
@@ -33,7 +36,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 /// One write stream.
 pub(crate) struct Session<S> {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) tenant: Tenant,
+    pub(crate) caller: Identity,
     /// The client's messages. A message without a chunk is `None`.
     pub(crate) chunks: S,
     pub(crate) answers: Answers,
@@ -57,7 +60,7 @@ impl<S> Session<S>
 where
     S: Stream<Item = Result<Option<UploadChunk>, Status>> + Unpin,
 {
-    /// Runs the stream to its end. What arrived is durable then, whatever the end is.
+    /// Runs the stream to its end. What arrived is durable then, whatever the end is, unless the stream is atomic.
     pub(crate) async fn run(mut self) -> Result<Upload, Status> {
         match self.write().await {
             Ok(upload) => {
@@ -72,15 +75,19 @@ where
     async fn write(&mut self) -> Result<Upload, Cut> {
         let Self {
             shared,
-            tenant,
+            caller,
             chunks,
             answers,
         } = self;
         // Without any message there is no upload id either.
-        let first = next(chunks, shared).await?.unwrap_or_default();
+        let first = next(chunks, shared, None).await?.unwrap_or_default();
         let id = require_id::<UploadId>("chunk.upload_id", &first.upload_id)?;
-        let (mut writer, seat) = match shared.open(tenant, id).await? {
-            Access::Complete(upload) => return Ok(upload),
+        check_size(first.size_bytes)?;
+        let (mut writer, seat) = match shared.open(caller, id).await? {
+            Access::Complete(upload) => {
+                first.size_bytes.map_or(Ok(()), |size| check_same(&upload, size))?;
+                return Ok(upload);
+            }
             Access::Granted(writer, seat) => (writer, seat),
         };
         answers.begin(&writer.row);
@@ -88,11 +95,14 @@ where
             biased;
             // The store keeps a write that is under way here apart from those of the successor.
             () = seat.fenced() => (Ok(()), Err(Stopped::Fenced)),
-            both = pump(&mut writer, first, chunks, answers) => both,
+            both = pump(&mut writer, &seat, first, chunks, answers) => both,
         };
         let upload = match written {
             Ok(()) => writer.row.clone(),
-            Err(stopped) => shared.told(tenant, id, stopped).await.map_err(|f| placed(f, &writer))?,
+            Err(stopped) => {
+                let told = shared.told(&caller.tenant, id, stopped).await;
+                told.map_err(|failure| placed(failure, &writer))?
+            }
         };
         match cut {
             Ok(()) => Ok(upload),
@@ -115,6 +125,7 @@ where
 /// Takes chunks in and writes them, both at once.
 async fn pump<S>(
     writer: &mut Writer,
+    seat: &Seat,
     first: UploadChunk,
     chunks: &mut S,
     answers: &Answers,
@@ -123,19 +134,32 @@ where
     S: Stream<Item = Result<Option<UploadChunk>, Status>> + Unpin,
 {
     let shared = Arc::clone(&writer.shared);
+    if let Some(size) = first.size_bytes
+        && let Err(stopped) = writer.declare(size).await
+    {
+        writer.let_go().await;
+        return (Ok(()), Err(stopped));
+    }
+    writer.atomic = first.atomic;
     // Reading ahead makes one upload faster; many uploads keep the machine busy without it, and in less memory.
     let ahead = shared.reading_ahead.try_acquire();
     let rooms = Arc::new(Semaphore::new(if ahead.is_ok() { PIECES_MAX } else { 1 }));
     let (pieces, arriving) = mpsc::channel(PIECES_MAX);
-    let intake = Intake::new(writer.row.id, writer.row.size, writer.row.durable_offset);
+    let intake = Intake::new(writer.row.id, writer.row.size, writer.row.durable_offset).atomic(first.atomic);
     let (cut, written) = tokio::join!(
-        feed(intake, first, chunks, Outlet { pieces, rooms }, &shared),
+        feed(intake, first, Inlet { chunks, seat }, Outlet { pieces, rooms }, &shared),
         writer.run(arriving, answers)
     );
     if written.is_ok() {
         writer.let_go().await;
     }
     (cut, written)
+}
+
+/// Where chunks come from, as long as nobody else is to go on.
+struct Inlet<'a, S> {
+    chunks: &'a mut S,
+    seat: &'a Seat,
 }
 
 /// Where pieces go. Each has room until it is written.
@@ -148,7 +172,7 @@ struct Outlet {
 async fn feed<S>(
     mut intake: Intake,
     first: UploadChunk,
-    chunks: &mut S,
+    inlet: Inlet<'_, S>,
     outlet: Outlet,
     shared: &Shared,
 ) -> Result<(), Cut>
@@ -168,7 +192,7 @@ where
                 None => tokio::select! {
                     biased;
                     () = pieces.closed() => return Ok(()),
-                    next = next(chunks, shared) => match next? {
+                    next = next(inlet.chunks, shared, Some(inlet.seat)) => match next? {
                         Some(chunk) => chunk,
                         None => return Ok(()),
                     },
@@ -187,13 +211,20 @@ where
 }
 
 /// The next chunk; `None` when the client has ended its side.
-async fn next<S>(chunks: &mut S, shared: &Shared) -> Result<Option<UploadChunk>, Cut>
+async fn next<S>(chunks: &mut S, shared: &Shared, seat: Option<&Seat>) -> Result<Option<UploadChunk>, Cut>
 where
     S: Stream<Item = Result<Option<UploadChunk>, Status>> + Unpin,
 {
+    let asked = async {
+        match seat {
+            Some(seat) => seat.asked().await,
+            None => std::future::pending().await,
+        }
+    };
     let arrived = tokio::select! {
         biased;
         () = shared.shutdown.cancelled() => return Err(shutting_down().into()),
+        () = asked => return Err(asked_to_end().into()),
         arrived = timeout(shared.settings.idle_max, chunks.next()) => arrived,
     };
     match arrived {

@@ -41,6 +41,8 @@ pub(crate) struct Writer {
     pub(crate) written: Offset,
     /// Of everything written, if this writer wrote it all and somebody will ask.
     pub(crate) hash: Option<RunningHash>,
+    /// What is written counts only when the client says so.
+    pub(crate) atomic: bool,
     /// At most one.
     commits: JoinSet<Result<Commit, Stopped>>,
     /// Every byte below is durable, or is being made so.
@@ -58,6 +60,7 @@ impl Writer {
             file,
             written: begin,
             hash: (row.expected_sha256.is_some() && begin == Offset::ZERO).then(RunningHash::default),
+            atomic: false,
             commits: JoinSet::new(),
             committing: begin,
             sampled: None,
@@ -66,7 +69,7 @@ impl Writer {
     }
 
     /// Writes all pieces, until there are none any more or the file is complete. What was written is durable then, also
-    /// if something went wrong, unless that is what went wrong.
+    /// if something went wrong, unless that is what went wrong, or nothing was to count without being flushed.
     pub(crate) async fn run(
         &mut self,
         pieces: mpsc::Receiver<(Piece, OwnedSemaphorePermit)>,
@@ -74,7 +77,7 @@ impl Writer {
     ) -> Result<(), Stopped> {
         let result = self.write_all(pieces, answers).await;
         if let Err(Stopped::Failed(failure)) = &result {
-            let saved = self.settle().await;
+            let saved = self.end().await;
             tracing::debug!(upload.id = %self.row.id, %failure, is_saved = saved.is_ok(), "writer stopped");
         }
         if self.sampled.is_some_and(|(_, told)| told < self.row.durable_offset) {
@@ -100,7 +103,7 @@ impl Writer {
                 }
                 _ = slow.tick() => commit_bytes_min = 1,
                 piece = pieces.recv() => {
-                    let Some((Piece { offset, data, then }, room)) = piece else { return self.settle().await };
+                    let Some((Piece { offset, data, then }, room)) = piece else { return self.end().await };
                     self.write(offset, data).await?;
                     drop(room);
                     match then {
@@ -113,7 +116,7 @@ impl Writer {
                     }
                 }
             }
-            if self.commits.is_empty() && self.written.0 - self.committing.0 >= commit_bytes_min {
+            if !self.atomic && self.commits.is_empty() && self.written.0 - self.committing.0 >= commit_bytes_min {
                 self.start_commit();
             }
         }
@@ -131,6 +134,18 @@ impl Writer {
         written?;
         self.hash = hash;
         self.written = end;
+        Ok(())
+    }
+
+    /// Does with what was written and not recorded yet what the client wants of a stream that just ends.
+    async fn end(&mut self) -> Result<(), Stopped> {
+        if !self.atomic {
+            return self.settle().await;
+        }
+        self.finish_commit().await?;
+        // Behind the durable offset nothing counts, and whoever writes next writes over it.
+        self.written = self.row.durable_offset;
+        self.hash = None;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use reelway::v1;
 use reelway_catalog::Upload;
+use reelway_domain::{UploadKind, UploadState};
 use reelway_rpc::{
     ProtoEnum as _,
     convert::{error, timestamp},
@@ -11,6 +12,9 @@ use reelway_rpc::{
 /// An upload as clients see it.
 #[must_use]
 pub fn upload(row: &Upload) -> v1::Upload {
+    let partial = row.kind == UploadKind::Partial;
+    // What has ended doesn't expire any more, but for parts, whose bytes are in another upload by then.
+    let expires = row.state == UploadState::Receiving || (partial && row.state == UploadState::Complete);
     v1::Upload {
         id: row.id.to_string(),
         state: row.state.to_proto().into(),
@@ -26,9 +30,11 @@ pub fn upload(row: &Upload) -> v1::Upload {
         error: row.error.as_ref().map(error),
         create_time: Some(timestamp(row.created_at)),
         update_time: Some(timestamp(row.updated_at)),
-        // What has ended doesn't expire any more.
-        expire_time: (!row.state.is_terminal()).then(|| timestamp(row.expires_at)),
+        expire_time: expires.then(|| timestamp(row.expires_at)),
         complete_time: row.completed_at.map(timestamp),
+        client_state: row.client_state.clone(),
+        partial,
+        part_upload_ids: row.parts.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -36,9 +42,7 @@ pub fn upload(row: &Upload) -> v1::Upload {
 mod tests {
     use std::collections::BTreeMap;
 
-    use reelway_domain::{
-        Failure, FileEpoch, JobId, Offset, Reason, Tenant, Timestamp, UploadId, UploadState, WriterEpoch,
-    };
+    use reelway_domain::{Failure, FileEpoch, JobId, Offset, Reason, Tenant, Timestamp, UploadId, WriterEpoch};
 
     use super::*;
 
@@ -56,6 +60,9 @@ mod tests {
             writer: None,
             file_epoch: FileEpoch::FIRST,
             webhook_url: None,
+            client_state: "tus".into(),
+            kind: UploadKind::Whole,
+            parts: Vec::new(),
             trace: None,
             expected_sha256: Some([5; 32]),
             job: Some(JobId::new()),
@@ -79,6 +86,25 @@ mod tests {
         assert_eq!(told.metadata["k"], "v");
         assert_eq!(told.expire_time.unwrap().seconds, 3);
         assert_eq!((told.error, told.complete_time), (None, None));
+        assert_eq!((told.client_state.as_str(), told.partial), ("tus", false));
+    }
+
+    #[test]
+    fn parts_and_what_is_made_of_them() {
+        let complete = |kind| Upload {
+            kind,
+            state: UploadState::Complete,
+            ..row()
+        };
+        let part = upload(&complete(UploadKind::Partial));
+        assert!(part.partial && part.expire_time.is_some());
+        assert_eq!(upload(&complete(UploadKind::Whole)).expire_time, None);
+        let part = UploadId::new();
+        let joined = Upload {
+            parts: vec![part, part],
+            ..complete(UploadKind::Joined)
+        };
+        assert_eq!(upload(&joined).part_upload_ids, [part.to_string(), part.to_string()]);
     }
 
     #[test]

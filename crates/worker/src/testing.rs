@@ -10,7 +10,7 @@ use std::{
 use reelway_blob::{DiskStore, Sharing};
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Job, NewJob, NewUpload, Opened};
-use reelway_domain::{Hint, JobId, Ladder, Notice, Offset, Tenant, UploadId, preset};
+use reelway_domain::{Hint, JobId, Ladder, Notice, Offset, Tenant, UploadId, UploadKind, preset};
 use reelway_media::{Limits, Tools};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -92,6 +92,9 @@ impl Bench {
                 ladder,
             }),
             webhook_url: None,
+            client_state: String::new(),
+            kind: UploadKind::Whole,
+            parts: Vec::new(),
             request: None,
         };
         self.catalog.create_upload(&new).await.unwrap();

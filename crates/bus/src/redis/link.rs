@@ -59,6 +59,14 @@ impl Link {
         Err(Trouble::Broken("there is no connection".to_owned()))
     }
 
+    /// The connection, if there is one at this moment.
+    pub(super) fn session_now(&self) -> Option<Arc<Session>> {
+        match &*self.state.borrow() {
+            State::Up(session) => Some(Arc::clone(session)),
+            State::New | State::Away => None,
+        }
+    }
+
     pub(super) fn health(&self) -> &Health {
         &self.health
     }

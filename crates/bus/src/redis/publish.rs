@@ -59,7 +59,9 @@ async fn deliver(link: &Link, keys: &Keys, notices: &[Notice]) -> Result<(), Tro
 fn entries<'a>(keys: &'a Keys, notice: &Notice) -> impl Iterator<Item = (&'a str, i64, Fields)> + use<'a> {
     let (key, len_max, count) = match notice.hint {
         Hint::Tasks { count } => (keys.tasks.as_str(), TASKS_LEN_MAX, count.min(WAKES_MAX)),
-        Hint::Events { .. } | Hint::Upload { .. } | Hint::Writer { .. } => (keys.events.as_str(), EVENTS_LEN_MAX, 1),
+        Hint::Events { .. } | Hint::Upload { .. } | Hint::Writer { .. } | Hint::WriterAsked { .. } => {
+            (keys.events.as_str(), EVENTS_LEN_MAX, 1)
+        }
     };
     let fields = entry::of_notice(notice);
     (0..count).map(move |_| (key, len_max, fields.clone()))

@@ -147,6 +147,6 @@ fn wake_up(entry: &Entry) -> Result<Notice, Malformed> {
     let notice = entry.notice()?;
     match notice.hint {
         Hint::Tasks { .. } => Ok(notice),
-        Hint::Events { .. } | Hint::Upload { .. } | Hint::Writer { .. } => Err(Malformed),
+        Hint::Events { .. } | Hint::Upload { .. } | Hint::Writer { .. } | Hint::WriterAsked { .. } => Err(Malformed),
     }
 }

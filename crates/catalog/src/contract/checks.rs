@@ -5,8 +5,14 @@ use super::{db::Db, on_both};
 on_both!(illegal_rows_are_refused);
 
 /// What breaks a rule if it is set in rows that are legal.
-const ILLEGAL: [(&str, &str); 30] = [
+const ILLEGAL: [(&str, &str); 37] = [
     ("tenants", "event_seq = -1"),
+    ("tenants", "bytes_max = -1"),
+    ("tenants", "uploads_open_max = -1"),
+    ("tenants", "bytes_reserved = -1"),
+    ("tenants", "bytes_stored = -1"),
+    ("tenants", "uploads_open = -1"),
+    ("uploads", "quota_bytes = -1"),
     ("uploads", "state = 'done'"),
     ("uploads", "state = 'complete'"),
     ("uploads", "state = 'failed'"),
@@ -22,6 +28,7 @@ const ILLEGAL: [(&str, &str); 30] = [
     ("uploads", "freed = 1"),
     ("uploads", "state = 'aborted', freed = 2"),
     ("uploads", "tenant = 'nobody'"),
+    ("uploads", "kind = 'half'"),
     ("jobs", "state = 'done'"),
     ("jobs", "state = 'cancelled'"),
     ("jobs", "finished_at_ms = 1"),

@@ -1,6 +1,6 @@
 //! A copy is the same, on the other database too.
 
-use reelway_domain::{JobState, TaskState};
+use reelway_domain::{JobState, TaskState, UploadKind};
 
 use super::{db::Db, effects, endings, fixture::*, jobs, leases};
 use crate::{Catalog, Copied, CopyError, Error, NewUpload, Upload, copy};
@@ -21,6 +21,18 @@ async fn filled() -> Db {
         };
         db.catalog.create_upload(&new).await.unwrap();
     }
+    let part = NewUpload {
+        kind: UploadKind::Partial,
+        client_state: "part".into(),
+        ..new_upload()
+    };
+    db.catalog.create_upload(&part).await.unwrap();
+    let joined = NewUpload {
+        kind: UploadKind::Joined,
+        parts: vec![part.id; 2],
+        ..new_upload()
+    };
+    db.catalog.create_upload(&joined).await.unwrap();
     db.catalog.agree("store", "disk:/a").await.unwrap();
     db
 }
@@ -59,6 +71,7 @@ async fn is_the_same_and_goes_on(to: Db) {
         to.count("task_edges").await
     );
     assert_eq!((rows(&copied, "request_ids"), rows(&copied, "settings")), (300, 1));
+    assert_eq!(rows(&copied, "upload_joins"), 2);
     assert_eq!(to.catalog.agree("store", "disk:/b").await.unwrap(), "disk:/a");
     assert_eq!(to.catalog.schema().await.unwrap(), crate::Schema::Current);
 

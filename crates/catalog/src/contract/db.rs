@@ -49,7 +49,7 @@ impl Db {
 
     /// Takes everything out, also the schema.
     pub(super) async fn empty(&self) {
-        const TABLES: [&str; 13] = [
+        const TABLES: [&str; 15] = [
             "webhooks",
             "request_ids",
             "outbox",
@@ -59,7 +59,9 @@ impl Db {
             "jobs",
             "upload_files",
             "parts",
+            "upload_joins",
             "uploads",
+            "api_keys",
             "tenants",
             "settings",
             "_sqlx_migrations",

@@ -10,6 +10,7 @@ use crate::{Beat, Commit, Error, NewUpload, Opened, Retried, UploadEnd};
 on_both!(
     a_failed_upload_fails_its_jobs,
     an_aborted_upload_cancels_its_jobs,
+    a_complete_upload_is_given_up_only_if_that_is_said,
     an_upload_expires_when_nothing_comes,
     what_came_to_nothing_is_freed_once,
     an_upload_that_came_to_nothing_takes_no_job,
@@ -72,6 +73,30 @@ pub(super) async fn an_aborted_upload_cancels_its_jobs(db: &Db) {
     assert_eq!(again, UploadEnd::Before(aborted));
     let unknown = db.catalog.abort_upload(&tenant(), new_upload().id).await.unwrap();
     assert_eq!(unknown, UploadEnd::Unknown);
+}
+
+async fn a_complete_upload_is_given_up_only_if_that_is_said(db: &Db) {
+    let (upload, job) = db.complete().await;
+    let before = db.catalog.abort_upload(&tenant(), upload.id).await.unwrap();
+    assert_eq!(before, UploadEnd::Before(upload.clone()));
+    let UploadEnd::Ended(gone) = db
+        .catalog
+        .abort_upload_also_complete(&tenant(), upload.id)
+        .await
+        .unwrap()
+    else {
+        panic!("it was complete");
+    };
+    assert_eq!((gone.state, gone.completed_at), (UploadState::Aborted, None));
+    assert_eq!(db.job(job).await.state, JobState::Cancelled);
+    assert_eq!(db.catalog.uploads_to_free(MANY).await.unwrap(), [upload.id]);
+    assert_eq!(db.catalog.quota(&tenant()).await.unwrap().unwrap().bytes_stored, 0);
+    let again = db
+        .catalog
+        .abort_upload_also_complete(&tenant(), upload.id)
+        .await
+        .unwrap();
+    assert_eq!(again, UploadEnd::Before(gone));
 }
 
 async fn an_upload_expires_when_nothing_comes(db: &Db) {

@@ -58,6 +58,8 @@ async fn events_are_numbered_without_gaps(db: &Db) {
     );
     let nobody = reelway_domain::Tenant::stored("nobody".into());
     assert_eq!(db.catalog.tenant_event_seq(&nobody).await.unwrap(), EventSeq(0));
+    let both = db.catalog.tenant_event_seqs(&[tenant(), nobody]).await.unwrap();
+    assert_eq!(both.into_iter().collect::<Vec<_>>(), [(tenant(), last)]);
 }
 
 async fn a_reader_that_follows_misses_nothing(db: &Db) {

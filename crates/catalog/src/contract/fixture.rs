@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use reelway_domain::{
     DEFAULT_PRESET, EventSeq, Failure, Hint, JobEvent, JobId, NewTask, Offset, Reason, RenditionInfo, SourceInfo,
-    TaskKind, TaskRef, Tenant, UploadId, WorkerId, WriterId, preset,
+    TaskKind, TaskRef, Tenant, UploadId, UploadKind, WorkerId, WriterId, preset,
 };
 
 use super::db::Db;
@@ -42,6 +42,9 @@ pub(super) fn new_upload() -> NewUpload {
         expiry: LONG,
         job: None,
         webhook_url: None,
+        client_state: String::new(),
+        kind: UploadKind::Whole,
+        parts: Vec::new(),
         request: None,
     }
 }

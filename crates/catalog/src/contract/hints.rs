@@ -19,7 +19,7 @@ async fn woken(db: &Db) -> u32 {
         .iter()
         .filter_map(|hint| match hint {
             Hint::Tasks { count } => Some(*count),
-            Hint::Events { .. } | Hint::Upload { .. } | Hint::Writer { .. } => None,
+            Hint::Events { .. } | Hint::Upload { .. } | Hint::Writer { .. } | Hint::WriterAsked { .. } => None,
         })
         .collect();
     assert!(counts.len() <= 1 && !counts.contains(&0), "{hints:?}");

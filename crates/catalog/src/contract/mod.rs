@@ -1,5 +1,6 @@
 //! One suite over SQLite and a real Postgres (invariant 11): every test here runs on both.
 
+mod api_keys;
 mod checks;
 mod claims;
 mod copies;
@@ -10,10 +11,14 @@ mod events;
 mod fixture;
 mod hints;
 mod jobs;
+mod joins;
 mod leases;
 mod model;
 mod outages;
 mod outbox;
+mod quota_model;
+mod quota_races;
+mod quotas;
 mod races;
 mod requests;
 mod retention;

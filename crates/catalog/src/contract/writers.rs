@@ -18,6 +18,8 @@ on_both!(
     one_process_goes_on_in_its_file_and_another_begins_its_own,
     a_writer_that_ended_leaves_its_file_to_anybody,
     the_store_keeps_what_is_still_needed,
+    a_length_is_declared_once,
+    a_writer_is_ended_without_another_in_its_place,
 );
 
 async fn offsets_never_go_back(db: &Db) {
@@ -227,4 +229,47 @@ async fn the_store_keeps_what_is_still_needed(db: &Db) {
     db.catalog.upload_freed(aborted.id).await.unwrap();
     assert_eq!(keeps(aborted.id).await, [false; 3], "a late writer's");
     assert_eq!(keeps(UploadId::new()).await, [false; 3]);
+}
+
+async fn a_length_is_declared_once(db: &Db) {
+    let (upload, _) = db.receiving().await;
+    let old = db.opened(&upload).await;
+    let writer = db.opened(&upload).await;
+    db.commit_at(&writer, 100).await;
+    let declare = async |writer: &crate::Upload, size| {
+        let declared = db.catalog.declare_size(writer.id, writer.writer_epoch, size);
+        declared.await.unwrap()
+    };
+    assert_eq!(declare(&old, 500).await, Commit::Superseded);
+    assert_eq!(declare(&writer, 99).await, Commit::Superseded, "more is durable");
+    assert_eq!(db.upload(upload.id).await.size, None);
+    for _ in 0..2 {
+        assert_eq!(committed(declare(&writer, 500).await).size, Some(500));
+    }
+    assert_eq!(declare(&writer, 501).await, Commit::Superseded);
+    assert!(matches!(db.commit_at(&writer, 500).await, Commit::Done(_)));
+}
+
+async fn a_writer_is_ended_without_another_in_its_place(db: &Db) {
+    let (a, b) = (WriterId::new(), WriterId::new());
+    let (upload, _) = db.receiving().await;
+    let writer = db.opened_by(&upload, a).await;
+    let writer = committed(db.commit_at(&writer, 100).await);
+    let fence = async |epoch: i64| db.catalog.fence_writer(upload.id, WriterEpoch(epoch)).await.unwrap();
+    assert_eq!(fence(writer.writer_epoch.0 - 1).await, None, "another one is meant");
+    let fenced = fence(writer.writer_epoch.0).await.unwrap();
+    assert_eq!((fenced.writer, fenced.durable_offset), (None, Offset(100)));
+    assert_eq!(db.commit_at(&writer, 200).await, Commit::Superseded);
+    let next = db.opened_by(&upload, b).await;
+    assert_eq!(next.file_epoch, fenced.file_epoch, "which nobody has written yet");
+    let earlier = db.catalog.earlier_bytes(&next).await.unwrap().unwrap();
+    let first = EarlierBytes {
+        file: FileEpoch::FIRST,
+        from: Offset(0),
+        to: Offset(100),
+    };
+    assert_eq!(earlier, [first]);
+    let done = db.catalog.complete_upload(upload.id, next.writer_epoch, SIZE_BYTES);
+    committed(done.await.unwrap());
+    assert_eq!(fence(next.writer_epoch.0).await, None, "it has ended");
 }

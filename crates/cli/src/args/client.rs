@@ -1,9 +1,17 @@
 //! Where the servers are.
 
-use clap::Args;
-use reelway_client::{Client, Endpoints};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
-use crate::error::CliError;
+use clap::Args;
+use reelway_client::{Client, Endpoints, Trust};
+
+use crate::{error::CliError, secret};
+
+/// The variable with what is shown to servers, which has no flag.
+const TOKEN: &str = "REELWAY_TOKEN";
 
 /// Where the servers are, and how to print what they say.
 #[derive(Debug, Clone, Args)]
@@ -25,6 +33,19 @@ pub(crate) struct ClientArgs {
     /// The progress service, if it is elsewhere.
     #[arg(long, value_name = "URL", env = "REELWAY_PROGRESS_URL")]
     pub(crate) progress_url: Option<String>,
+    /// Read the API key or token to show from this file. Without it, REELWAY_TOKEN is shown if it is set. No flag: everybody on
+    /// the machine could read it.
+    #[arg(long, value_name = "FILE", env = "REELWAY_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Trust the authorities in this PEM file, and no others, at https:// addresses [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "REELWAY_UPSTREAM_CA")]
+    pub(crate) upstream_ca: Option<PathBuf>,
+    /// Show the certificate in this PEM file to servers that ask for one
+    #[arg(long, value_name = "FILE", env = "REELWAY_TLS_CERT", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", env = "REELWAY_TLS_KEY", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Print JSON lines.
     #[arg(long)]
     pub(crate) json: bool,
@@ -43,8 +64,34 @@ impl ClientArgs {
 
     /// A client for the servers.
     pub(crate) fn connect(&self) -> Result<Client, CliError> {
-        Ok(Client::connect(&self.endpoints())?)
+        let pair = self.tls_cert.as_deref().zip(self.tls_key.as_deref());
+        let trust = trust(self.upstream_ca.as_deref(), pair)?;
+        let client = Client::connect_trusting(&self.endpoints(), &trust)?;
+        let variable = env::var(TOKEN).ok().filter(|token| !token.is_empty());
+        Ok(match secret::given("token", variable, self.token_file.as_deref())? {
+            Some(token) => client.with_token(&token)?,
+            None => client,
+        })
     }
+}
+
+/// Whom to trust at `https://` addresses: the authorities in a file, or those of the system. Servers that ask for a certificate
+/// get the one of this pair of files.
+///
+/// # Errors
+/// A usage error if a file can't be read.
+pub(crate) fn trust(ca: Option<&Path>, pair: Option<(&Path, &Path)>) -> Result<Trust, CliError> {
+    let read = |option: &str, path: &Path| {
+        fs::read(path).map_err(|error| CliError::usage(format!("{option} {}: {error}", path.display())))
+    };
+    let mut trust = Trust::default();
+    if let Some(ca) = ca {
+        trust = trust.authorities(read("--upstream-ca", ca)?);
+    }
+    if let Some((certificate, key)) = pair {
+        trust = trust.identity(read("--tls-cert", certificate)?, read("--tls-key", key)?);
+    }
+    Ok(trust)
 }
 
 #[cfg(test)]

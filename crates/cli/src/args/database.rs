@@ -1,4 +1,4 @@
-//! The arguments of `reelway migrate` and `reelway db`.
+//! The arguments of the commands that work on a database: `reelway migrate`, `reelway db` and others.
 
 use std::path::PathBuf;
 
@@ -7,34 +7,43 @@ use clap::{Args, Subcommand};
 use crate::{
     config::{self, ConfigError},
     secret,
+    serve::database_url,
     serve_args::HumanDuration,
 };
+
+/// Which database a node runs on.
+#[derive(Debug, Args)]
+pub(crate) struct DatabaseArgs {
+    /// The database [default: SQLite below the data directory]
+    #[arg(long, value_name = "URL", env = "REELWAY_DATABASE", hide_env_values = true)]
+    database: Option<String>,
+    /// Read the database's URL from this file
+    #[arg(long, value_name = "FILE", env = "REELWAY_DATABASE_FILE")]
+    database_file: Option<PathBuf>,
+    /// The data directory of the node.
+    #[arg(long, value_name = "DIR", env = "REELWAY_DATA", default_value = config::DATA_DIR)]
+    data: PathBuf,
+}
+
+impl DatabaseArgs {
+    /// The database's URL.
+    ///
+    /// # Errors
+    /// If it is given twice, or the file can't be read.
+    pub(crate) fn url(&self) -> Result<String, ConfigError> {
+        let given = secret::given("database", self.database.clone(), self.database_file.as_deref())?;
+        Ok(database_url(given.as_deref(), &self.data))
+    }
+}
 
 /// What `reelway migrate` takes.
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {
-    /// The database [default: SQLite below the data directory]
-    #[arg(long, value_name = "URL", env = "REELWAY_DATABASE", hide_env_values = true)]
-    pub(crate) database: Option<String>,
-    /// Read the database's URL from this file
-    #[arg(long, value_name = "FILE", env = "REELWAY_DATABASE_FILE")]
-    pub(crate) database_file: Option<PathBuf>,
-    /// The data directory of the node.
-    #[arg(long, value_name = "DIR", env = "REELWAY_DATA", default_value = config::DATA_DIR)]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
     /// Wait so long for a database that isn't there yet, for example 5m
     #[arg(long, value_name = "DURATION", env = "REELWAY_MIGRATE_WAIT")]
     pub(crate) wait: Option<HumanDuration>,
-}
-
-impl MigrateArgs {
-    /// The database's URL, if one is given.
-    ///
-    /// # Errors
-    /// If it is given twice, or the file can't be read.
-    pub(crate) fn database(&self) -> Result<Option<String>, ConfigError> {
-        secret::given("database", self.database.clone(), self.database_file.as_deref())
-    }
 }
 
 /// What can be done with a database.

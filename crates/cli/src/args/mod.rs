@@ -3,6 +3,8 @@
 mod client;
 mod database;
 mod resources;
+mod tenants;
+mod token;
 mod upload;
 
 use std::net::SocketAddr;
@@ -11,9 +13,11 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::{
-    client::ClientArgs,
-    database::{CopyArgs, DbCommand, MigrateArgs},
+    client::{ClientArgs, trust},
+    database::{CopyArgs, DatabaseArgs, DbCommand, MigrateArgs},
     resources::{JobArgs, JobsCommand, UploadsCommand},
+    tenants::TenantsCommand,
+    token::{NewKey, TokenCommand},
     upload::UploadArgs,
 };
 use crate::{ids::WatchId, serve_args::ServeArgs};
@@ -45,6 +49,16 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: UploadsCommand,
     },
+    /// Look at what tenants have, and set what they may have. Works on the database, beside running servers.
+    Tenants {
+        #[command(subcommand)]
+        command: TenantsCommand,
+    },
+    /// Make API keys, list them and end them. Works on the database, beside running servers.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Bring the database to this release's schema.
     Migrate(MigrateArgs),
     /// Move the catalog to another database.
@@ -71,6 +85,8 @@ impl Command {
             Self::Watch(args) => args.client.json,
             Self::Jobs { command } => command.client().json,
             Self::Uploads { command } => command.client().json,
+            Self::Tenants { command } => command.args().json,
+            Self::Token { command } => command.args().json,
             Self::Doctor(args) => args.json,
             Self::Serve(_) | Self::Migrate(_) | Self::Db { .. } | Self::Health(_) | Self::Completions { .. } => false,
         }

@@ -22,7 +22,7 @@ fn without_options_all_roles_run_on_loopback() {
     assert_eq!(config.roles, Role::ALL);
     assert_eq!(config.grpc, GrpcAddresses::default());
     assert_eq!((config.lame_duck, config.drain), (Duration::ZERO, DRAIN));
-    assert_eq!(config.upload_expiry, limits::UPLOAD_EXPIRY_DEFAULT);
+    assert_eq!(config.upload_expiry, UPLOAD_EXPIRY_DEFAULT);
     assert!(!config.insecure && config.database.is_none());
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use reelway_blob::Sharing;
 use reelway_rpc::STREAM_WINDOW_BYTES;
 
-use super::{ports::grpc_ports, store_url::StoreUrl, webhooks};
+use super::{auth, ports::grpc_ports, store_url::StoreUrl, upstream, webhooks};
 use crate::{config::ServeConfig, error::CliError, serve_args::Role};
 
 /// Whoever asks clients to connect again more often has nothing else to do.
@@ -18,14 +18,16 @@ const LAME_DUCK_MAX: Duration = Duration::from_secs(300);
 type Rule = fn(&ServeConfig) -> Result<(), CliError>;
 
 /// All rules, in the order in which problems are told.
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 13] = [
     known_database,
     several_servers_need_postgres,
     several_servers_need_redis,
     one_process_needs_no_redis,
     plain_redis_prefix,
     several_servers_share_the_store,
+    upstream::check,
     understood_addresses,
+    known_callers,
     private_addresses,
     sensible_limits,
     signed_webhooks,
@@ -120,14 +122,20 @@ fn understood_addresses(config: &ServeConfig) -> Result<(), CliError> {
     Ok(())
 }
 
+fn known_callers(config: &ServeConfig) -> Result<(), CliError> {
+    auth::check(config)
+}
+
 fn private_addresses(config: &ServeConfig) -> Result<(), CliError> {
     let addresses = addresses(config)?;
     let open = addresses.iter().find(|(_, address)| !address.ip().is_loopback());
     match open {
-        Some((option, address)) if !config.insecure => {
+        Some((option, address)) if !config.insecure && !config.auth.is_required => {
             let message =
                 format!("{option} {address} can be reached from other machines, and nobody has to authenticate");
-            Err(CliError::usage(message).hint("listen on 127.0.0.1, or say --insecure if the network is yours alone"))
+            Err(CliError::usage(message)
+                .hint("say --auth required, and make keys with `reelway token create`")
+                .hint("or listen on 127.0.0.1, or say --insecure if the network is yours alone"))
         }
         _ => Ok(()),
     }

@@ -1,13 +1,19 @@
 //! A process, put together once from its configuration. No role asks which others run beside it.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use reelway_auth::Auth;
 use reelway_bus::Bus;
-use reelway_edge::admin_router;
-use reelway_rpc::{GrpcServer, PlaybackUrls};
+use reelway_domain::Timestamp;
+use reelway_edge::{Connections, admin_router};
+use reelway_rpc::{GrpcServer, PlaybackUrls, ServerTls};
 
 use super::{
+    auth,
     check::stream_window,
     parts::Parts,
     ports::{GrpcPort, Reserved, grpc_ports},
@@ -15,14 +21,25 @@ use super::{
     running::Running,
     start,
     stop::Stop,
+    upstream::LocalServices,
     vitals::Vitals,
 };
-use crate::{config::ServeConfig, error::CliError, serve_args::Role};
+use crate::{
+    config::ServeConfig,
+    error::CliError,
+    serve_args::{PlaybackAccess, Role},
+};
+
+/// How long a signed playback URL works at least, from the answer on that it is in.
+const PLAYBACK_URL_MIN: Duration = Duration::from_secs(24 * 3600);
+/// The ends of signed playback URLs are whole multiples of this, so that an answer stays the same while its job does.
+const PLAYBACK_URL_STEP: Duration = Duration::from_secs(3600);
 
 /// A process whose addresses are taken.
 pub(super) struct Node {
     config: ServeConfig,
     addresses: Addresses,
+    tls: Option<ServerTls>,
     running: Running,
     bus: Bus,
     vitals: Vitals,
@@ -39,6 +56,8 @@ impl Node {
     /// Takes the addresses, and answers probes.
     pub(super) fn open(config: ServeConfig, metrics: PrometheusHandle, stop: Stop) -> Result<Self, CliError> {
         let bus = start::bus(&config)?;
+        let tls = config.tls.clone().map(ServerTls::open).transpose();
+        let tls = tls.map_err(|error| CliError::usage(format!("--tls-cert, --tls-key: {error}")))?;
         let grpc = grpc_ports(&config)?.into_iter().map(|port| {
             let reserved = Reserved::take(port.option, port.address)?;
             Ok((port, reserved))
@@ -56,12 +75,19 @@ impl Node {
         };
         // To the last: a probe must be able to see the process drain.
         let router = admin_router(vitals.readiness(), metrics);
-        let serving = reelway_edge::serve(admin.listen()?, router, stop.last.clone(), config.grace);
+        let serving = reelway_edge::serve(
+            admin.listen()?,
+            router,
+            Connections::default(),
+            stop.last.clone(),
+            config.grace,
+        );
         running.outlast("admin", serving);
         tracing::info!(admin = %addresses.admin, "probes are answered");
         Ok(Self {
             config,
             addresses,
+            tls,
             running,
             bus,
             vitals,
@@ -74,20 +100,26 @@ impl Node {
         let Self {
             config,
             addresses,
+            tls,
             mut running,
             bus,
             vitals,
             stop,
         } = self;
         let draining = stop.draining.clone();
-        let catalog = tokio::select! {
-            opened = start::catalog(&config, &vitals) => opened?,
+        let opening = async {
+            let catalog = start::catalog(&config, &vitals).await?;
+            let auth = auth::open(&config, &catalog, &vitals).await?;
+            Ok::<_, CliError>((catalog, auth))
+        };
+        let (catalog, auth) = tokio::select! {
+            opened = opening => opened?,
             () = draining.cancelled() => return running.wait().await,
         };
-        let urls = playback_urls(&config, addresses.http.as_ref());
-        let parts = Parts::new(config, catalog, bus, urls, vitals, stop);
+        let urls = playback_urls(&config, addresses.http.as_ref(), &auth);
+        let parts = Parts::new(config, catalog, bus, auth, urls, vitals, stop);
         tokio::select! {
-            started = start_roles(&parts, &mut running, addresses) => started?,
+            started = start_roles(&parts, &mut running, addresses, tls) => started?,
             // What has started hears of it too.
             () = draining.cancelled() => {}
         }
@@ -98,22 +130,35 @@ impl Node {
     }
 }
 
-async fn start_roles(parts: &Parts, running: &mut Running, addresses: Addresses) -> Result<(), CliError> {
+async fn start_roles(
+    parts: &Parts,
+    running: &mut Running,
+    addresses: Addresses,
+    tls: Option<ServerTls>,
+) -> Result<(), CliError> {
     let mut listening = Listening::new(addresses.admin);
     let mut servers = Vec::new();
+    let mut local = LocalServices::default();
+    if let Some(tls) = tls.clone() {
+        let stop = parts.stop.shutdown.clone();
+        running.endless("certificates", async move {
+            stop.run_until_cancelled(tls.follow()).await;
+        });
+    }
     for (port, reserved) in addresses.grpc {
         listening.add(port.name, reserved.address);
         let mut server = GrpcServer::new(reserved.listen()?)
+            .tls(tls.clone())
             .stream_window(stream_window(&parts.config)?)
             .max_connection_age(parts.config.max_connection_age);
         for role in port.roles {
-            server = roles::grpc(role, parts, running, server).await?;
+            server = roles::grpc(role, parts, running, &mut local, server).await?;
         }
         servers.push((port.name, server));
     }
     if let Some(reserved) = addresses.http {
         listening.add("http", reserved.address);
-        roles::edge(parts, running, reserved.listen()?).await?;
+        roles::edge(parts, running, local, tls, reserved.listen()?).await?;
     }
     if parts.config.roles.contains(&Role::Worker) {
         roles::worker(parts, running).await?;
@@ -129,11 +174,32 @@ async fn start_roles(parts: &Parts, running: &mut Running, addresses: Addresses)
 }
 
 /// Playback is where somebody said, or else where this process, or one on the same machine, serves it.
-fn playback_urls(config: &ServeConfig, http: Option<&Reserved>) -> PlaybackUrls {
-    if let Some(url) = &config.public_url {
-        return PlaybackUrls::new(url);
+fn playback_urls(config: &ServeConfig, http: Option<&Reserved>, auth: &Auth) -> PlaybackUrls {
+    let urls = PlaybackUrls::new(&playback_base(config, http));
+    match config.edge.playback {
+        PlaybackAccess::Public => urls,
+        PlaybackAccess::Signed => {
+            let auth = auth.clone();
+            urls.signed(move |job| auth.sign_playback(job, playback_end()))
+        }
     }
-    let url = format!("http://{}", http.map_or(config.http, |reserved| reserved.address));
+}
+
+/// When playback URLs end that are told now.
+fn playback_end() -> Timestamp {
+    let earliest = SystemTime::now() + PLAYBACK_URL_MIN;
+    let since_1970 = earliest.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let step = PLAYBACK_URL_STEP.as_millis();
+    let end = (since_1970.as_millis() / step + 1) * step;
+    Timestamp(i64::try_from(end).unwrap_or(i64::MAX))
+}
+
+fn playback_base(config: &ServeConfig, http: Option<&Reserved>) -> String {
+    if let Some(url) = &config.public_url {
+        return url.clone();
+    }
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", http.map_or(config.http, |reserved| reserved.address));
     let tells_urls = [Role::Jobs, Role::Progress]
         .iter()
         .any(|role| config.roles.contains(role));
@@ -143,7 +209,7 @@ fn playback_urls(config: &ServeConfig, http: Option<&Reserved>) -> PlaybackUrls 
             "playback is served elsewhere, and nobody said where: set --public-url"
         );
     }
-    PlaybackUrls::new(&url)
+    url
 }
 
 /// Where the process listens, for the line that says so.

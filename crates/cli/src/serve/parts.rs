@@ -1,12 +1,13 @@
 //! What the roles of a process stand on: each is made once, and a role takes what it needs.
 
+use reelway_auth::Auth;
 use reelway_blob::DiskStore;
 use reelway_bus::Bus;
 use reelway_catalog::Catalog;
 use reelway_rpc::PlaybackUrls;
 use tokio::sync::OnceCell;
 
-use super::{start, stop::Stop, store_url::StoreUrl, vitals::Vitals};
+use super::{limits::Limits, start, stop::Stop, store_url::StoreUrl, vitals::Vitals};
 use crate::{config::ServeConfig, error::CliError};
 
 /// The name under which the catalog keeps which store belongs to it.
@@ -17,6 +18,10 @@ pub(super) struct Parts {
     pub(super) config: ServeConfig,
     pub(super) catalog: Catalog,
     pub(super) bus: Bus,
+    /// Who may call.
+    pub(super) auth: Auth,
+    /// How often.
+    pub(super) limits: Limits,
     /// Where players find what jobs made.
     pub(super) urls: PlaybackUrls,
     pub(super) vitals: Vitals,
@@ -30,14 +35,17 @@ impl Parts {
         config: ServeConfig,
         catalog: Catalog,
         bus: Bus,
+        auth: Auth,
         urls: PlaybackUrls,
         vitals: Vitals,
         stop: Stop,
     ) -> Self {
         Self {
+            limits: Limits::new(&config, &bus),
             config,
             catalog,
             bus,
+            auth,
             urls,
             vitals,
             stop,

@@ -2,36 +2,74 @@
 
 use std::sync::Arc;
 
+use http::Response;
+use reelway_auth::RateLayer;
+use reelway_domain::Failure;
+use reelway_edge::{Connections, Edge, Front, PlayAccess, play_router};
 use reelway_jobs::{Jobs, expirer, gauges, janitor, reaper, relay, sweeper};
 use reelway_media::{Limits, Tools};
 use reelway_progress::{Hub, Progress};
-use reelway_rpc::GrpcServer;
+use reelway_rpc::{GrpcServer, ServerTls, to_status};
 use reelway_upload::UploadServer;
 use reelway_worker::Worker;
 use tokio::net::TcpListener;
+use tonic::{body::Body, server::NamedService};
+use tower::Layer as _;
 
-use super::{parts::Parts, running::Running, webhooks};
-use crate::{error::CliError, serve_args::Role};
+use super::{
+    parts::Parts,
+    running::Running,
+    upstream::{LocalService, LocalServices},
+    webhooks,
+};
+use crate::{
+    error::CliError,
+    serve_args::{PlaybackAccess, Role},
+};
 
 /// Adds the service of a role that serves gRPC to a server.
 pub(super) async fn grpc(
     role: Role,
     parts: &Parts,
     running: &mut Running,
+    local: &mut LocalServices,
     server: GrpcServer,
 ) -> Result<GrpcServer, CliError> {
+    let place = Place { parts, local, server };
     match role {
-        Role::Upload => upload(parts, running, server).await,
-        Role::Jobs => jobs(parts, running, server).await,
-        Role::Progress => Ok(progress(parts, running, server)),
-        Role::Edge | Role::Worker => Ok(server),
+        Role::Upload => upload(parts, running, place).await,
+        Role::Jobs => jobs(parts, running, place).await,
+        Role::Progress => Ok(progress(parts, running, place)),
+        Role::Edge | Role::Worker => Ok(place.server),
     }
 }
 
-async fn upload(parts: &Parts, running: &mut Running, server: GrpcServer) -> Result<GrpcServer, CliError> {
+/// Where services are called: at a port, and by the edge of this process.
+struct Place<'a> {
+    parts: &'a Parts,
+    local: &'a mut LocalServices,
+    server: GrpcServer,
+}
+
+impl Place<'_> {
+    /// Puts who judges callers before a service, and what limits their rate, and lets it be called.
+    fn provide(self, role: Role, service: impl LocalService + NamedService, uses_store: bool) -> GrpcServer {
+        // Behind the one who knows whose call it is.
+        let refused: fn(Failure) -> Response<Body> = |failure| to_status(&failure).into_http();
+        let limited = RateLayer::new(self.parts.limits.tenant.clone(), refused).layer(service);
+        let service = self.parts.auth.layer().layer(limited);
+        self.local.keep(role, service.clone());
+        self.server
+            .add_service_while(service, self.parts.vitals.ready(uses_store))
+    }
+}
+
+async fn upload(parts: &Parts, running: &mut Running, place: Place<'_>) -> Result<GrpcServer, CliError> {
     let settings = reelway_upload::Settings {
         expiry: parts.config.upload_expiry,
         webhooks: parts.config.webhooks.secret.is_some(),
+        auth: Some(parts.auth.clone()),
+        public_url: Some(parts.urls.base().to_owned()),
         ..reelway_upload::Settings::default()
     };
     let shutdown = parts.stop.shutdown.clone();
@@ -43,16 +81,17 @@ async fn upload(parts: &Parts, running: &mut Running, server: GrpcServer) -> Res
         shutdown.clone(),
     );
     running.endless("take-overs", uploads.clone().follow());
+    running.endless("joins", uploads.clone().join());
     // A stream may outlive its connection: the catalog is closed only when what arrived is durable.
     let draining = uploads.clone();
     running.endless("uploads", async move {
         shutdown.cancelled().await;
         draining.drained().await;
     });
-    Ok(server.add_service_while(uploads.into_service(), parts.vitals.ready(true)))
+    Ok(place.provide(Role::Upload, uploads.into_service(), true))
 }
 
-async fn jobs(parts: &Parts, running: &mut Running, server: GrpcServer) -> Result<GrpcServer, CliError> {
+async fn jobs(parts: &Parts, running: &mut Running, place: Place<'_>) -> Result<GrpcServer, CliError> {
     let (catalog, store) = (&parts.catalog, parts.store().await?);
     let stop = || parts.stop.shutdown.clone();
     running.endless("relay", relay::run(catalog.clone(), parts.bus.clone(), stop()));
@@ -68,10 +107,10 @@ async fn jobs(parts: &Parts, running: &mut Running, server: GrpcServer) -> Resul
     );
     let jobs = Jobs::new(catalog.clone(), store, parts.urls.clone());
     // Jobs are looked at and steered without the store; only what deleted ones have made waits for it.
-    Ok(server.add_service_while(jobs.into_service(), parts.vitals.ready(false)))
+    Ok(place.provide(Role::Jobs, jobs.into_service(), false))
 }
 
-fn progress(parts: &Parts, running: &mut Running, server: GrpcServer) -> GrpcServer {
+fn progress(parts: &Parts, running: &mut Running, place: Place<'_>) -> GrpcServer {
     let shutdown = parts.stop.shutdown.clone();
     let hub = Hub::new();
     running.endless(
@@ -79,14 +118,47 @@ fn progress(parts: &Parts, running: &mut Running, server: GrpcServer) -> GrpcSer
         Arc::clone(&hub).run(parts.catalog.clone(), parts.bus.clone(), shutdown.clone()),
     );
     let progress = Progress::new(parts.catalog.clone(), hub, parts.urls.clone(), shutdown);
-    server.add_service_while(progress.into_service(), parts.vitals.ready(false))
+    place.provide(Role::Progress, progress.into_service(), false)
 }
 
 /// Serves HTTP.
-pub(super) async fn edge(parts: &Parts, running: &mut Running, listener: TcpListener) -> Result<(), CliError> {
-    let play = reelway_edge::play_router(parts.catalog.clone(), parts.store().await?);
-    let (shutdown, grace) = (parts.stop.shutdown.clone(), parts.config.grace);
-    running.spawn("http", reelway_edge::serve(listener, play, shutdown, grace));
+pub(super) async fn edge(
+    parts: &Parts,
+    running: &mut Running,
+    local: LocalServices,
+    tls: Option<ServerTls>,
+    listener: TcpListener,
+) -> Result<(), CliError> {
+    let (config, shutdown) = (&parts.config, parts.stop.shutdown.clone());
+    let settings = reelway_edge::Settings {
+        public_url: config.public_url.clone(),
+        cors_origins: config.edge.cors_origins.clone(),
+        ..reelway_edge::Settings::default()
+    };
+    let edge = Edge::new(local.upstream(config)?, settings, shutdown.clone());
+    let access = match config.edge.playback {
+        PlaybackAccess::Public => PlayAccess::Public,
+        PlaybackAccess::Signed => PlayAccess::Signed(parts.auth.clone()),
+    };
+    let play = play_router(parts.catalog.clone(), parts.store().await?, access);
+    let front = Front {
+        trusted_proxies: config.edge.trusted_proxies.clone(),
+        address_limit: parts.limits.address.clone(),
+    };
+    let connections = Connections {
+        tls,
+        max: config.edge.connections.unwrap_or(Connections::MAX),
+        per_address_max: config
+            .edge
+            .connections_per_address
+            .unwrap_or(Connections::PER_ADDRESS_MAX),
+        proxies: config.edge.trusted_proxies.clone(),
+    };
+    let router = front.before(edge, play);
+    running.spawn(
+        "http",
+        reelway_edge::serve(listener, router, connections, shutdown, config.grace),
+    );
     Ok(())
 }
 

@@ -29,7 +29,9 @@ pub(crate) fn database_url(database: Option<&str>, data: &Path) -> String {
 pub(super) async fn catalog(config: &ServeConfig, vitals: &Vitals) -> Result<Catalog, CliError> {
     let url = database_url(config.database.as_deref(), &config.data);
     let catalog = Catalog::open(&url).await.map_err(catalog_failure)?;
-    let catalog = catalog.traced(reelway_telemetry::current);
+    let catalog = catalog
+        .traced(reelway_telemetry::current)
+        .with_quota(config.limits.quota);
     loop {
         match answered(&catalog, vitals, || prepare(&catalog, config.is_whole())).await? {
             Schema::Current | Schema::Newer { compatible: true, .. } => break,

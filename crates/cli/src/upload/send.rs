@@ -86,7 +86,13 @@ async fn begin(
 /// The upload that the ticket stands for; created, if that never happened.
 async fn find(context: &Context<'_>, source: &Source, ticket: &Ticket) -> Result<v1::Upload, CliError> {
     if let Some(upload_id) = ticket.upload_id.clone() {
-        return Ok(context.client.get_upload(v1::GetUploadRequest { upload_id }).await?);
+        return Ok(context
+            .client
+            .get_upload(v1::GetUploadRequest {
+                upload_id,
+                end_writer: false,
+            })
+            .await?);
     }
     let args = context.args;
     let expected_sha256 = if args.sha256 {
@@ -107,6 +113,7 @@ async fn find(context: &Context<'_>, source: &Source, ticket: &Ticket) -> Result
         request_id: ticket.request_id.clone(),
         preset: args.preset.clone(),
         webhook_url: args.webhook_url.clone(),
+        ..v1::CreateUploadRequest::default()
     };
     Ok(context.client.create_upload(request).await?)
 }

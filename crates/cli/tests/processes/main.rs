@@ -6,3 +6,5 @@ mod health;
 mod node;
 mod refusal;
 mod split;
+mod tenants;
+mod token;

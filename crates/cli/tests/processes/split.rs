@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use reelway_testkit::free_port;
 use serde_json::Value;
 
 use crate::node::{Shared, reelway, run};
@@ -9,11 +10,26 @@ use crate::node::{Shared, reelway, run};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_video_goes_through_servers_of_their_own() {
     let shared = Shared::migrated().await;
-    let mut edge = shared.serve("edge", "edge", &[]);
-    let public = edge.url("http").await;
     let mut upload = shared.serve("upload", "upload", &[]);
-    let mut jobs = shared.serve("jobs", "jobs", &["--public-url", &public]);
-    let mut progress = shared.serve("progress", "progress", &["--public-url", &public]);
+    // An edge must know where the others are, and these must know where the edge is.
+    let [at_jobs, at_progress] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    let [jobs_url, progress_url] = [&at_jobs, &at_progress].map(|address| format!("http://{address}"));
+    let others = [
+        "--upload-url",
+        &upload.url("upload").await,
+        "--jobs-url",
+        &jobs_url,
+        "--progress-url",
+        &progress_url,
+    ];
+    let mut edge = shared.serve("edge", "edge", &others);
+    let public = edge.url("http").await;
+    let mut jobs = shared.serve("jobs", "jobs", &["--public-url", &public, "--grpc", &at_jobs]);
+    let mut progress = shared.serve(
+        "progress",
+        "progress",
+        &["--public-url", &public, "--grpc", &at_progress],
+    );
     let mut worker = shared.serve("worker", "worker", &[]);
     worker.ready().await;
 

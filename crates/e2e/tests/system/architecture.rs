@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Each crate with the crates of the workspace that it may know outside its tests. Roles stand beside each other: they
 /// meet in the catalog, on the bus and over gRPC, never in code. `None` is for what puts everything together.
-const MAY_KNOW: [(&str, Option<&[&str]>); 19] = [
+const MAY_KNOW: [(&str, Option<&[&str]>); 20] = [
     ("reelway", Some(&[])),
     ("reelway-domain", Some(&[])),
     ("reelway-catalog", Some(&["reelway-domain"])),
@@ -20,6 +20,16 @@ const MAY_KNOW: [(&str, Option<&[&str]>); 19] = [
     (
         "reelway-view",
         Some(&["reelway", "reelway-domain", "reelway-catalog", "reelway-rpc"]),
+    ),
+    (
+        "reelway-auth",
+        Some(&[
+            "reelway",
+            "reelway-domain",
+            "reelway-catalog",
+            "reelway-bus",
+            "reelway-rpc",
+        ]),
     ),
     ("reelway-upload", Some(ROLE)),
     ("reelway-jobs", Some(ROLE)),
@@ -41,6 +51,7 @@ const ROLE: &[&str] = &[
     "reelway-telemetry",
     "reelway-rpc",
     "reelway-view",
+    "reelway-auth",
 ];
 
 #[test]

@@ -90,7 +90,10 @@ async fn fails_at_once(node: &Node, path: &Path, reason: Reason) {
         tasks.iter().all(|task| task.attempt <= 1),
         "{name}: nothing is tried again: {tasks:?}"
     );
-    let request = v1::GetUploadRequest { upload_id: upload.id };
+    let request = v1::GetUploadRequest {
+        upload_id: upload.id,
+        end_writer: false,
+    };
     let kept = node.client().get_upload(request).await.expect("the upload is kept");
     assert_eq!(kept.state(), v1::UploadState::Complete, "{name}");
 }

@@ -2,18 +2,25 @@
 
 mod architecture;
 mod bad_input;
+mod browser;
 mod cli;
 mod containers;
+mod edge_limits;
 mod faults;
 mod harness;
+mod identities;
+mod json_api;
+mod live;
 mod memory;
 mod order;
 mod pages;
 mod python;
 mod refusals;
+mod resumable;
 mod roles;
 mod steering;
 mod streaming;
 mod tracing;
+mod tus;
 mod watching;
 mod wire;

@@ -152,6 +152,7 @@ struct Shell {
     path: String,
     variables: Vec<(&'static str, String)>,
     grpc: String,
+    http: String,
 }
 
 impl Shell {
@@ -164,7 +165,7 @@ impl Shell {
             .map(|dir| dir.display().to_string());
         let path = dirs.chain(env::var("PATH")).collect::<Vec<_>>().join(":");
         let variables = vec![
-            ("REELWAY_HTTP", http),
+            ("REELWAY_HTTP", http.clone()),
             ("REELWAY_GRPC", grpc.clone()),
             ("REELWAY_ADMIN", admin),
             ("REELWAY_SERVER", format!("http://{grpc}")),
@@ -177,6 +178,7 @@ impl Shell {
             path,
             variables,
             grpc,
+            http,
         }
     }
 
@@ -189,7 +191,7 @@ impl Shell {
             ("REELWAY_REDIS", redis.to_owned()),
             ("REELWAY_HTTP", any()),
             ("REELWAY_ADMIN", any()),
-            ("REELWAY_UPLOAD_GRPC", any()),
+            ("REELWAY_UPLOAD_GRPC", shell.grpc.clone()),
             ("REELWAY_JOBS_GRPC", any()),
             ("REELWAY_PROGRESS_GRPC", any()),
         ];
@@ -201,6 +203,7 @@ impl Shell {
         // `exec`: a signal to the shell must reach the node. Scripts are the repository's own.
         let line = line
             .replace("127.0.0.1:50051", &self.grpc)
+            .replace("127.0.0.1:8080", &self.http)
             .replace("127.0.0.1:9091", "127.0.0.1:0")
             .replace("/srv/reelway", &self.dir.join("shared").display().to_string());
         let scripts = format!("exec {}/scripts/", root().display());

@@ -134,6 +134,7 @@ async fn samples_come_no_faster_than_the_pace() {
     let pace = Pace {
         sample_every: Duration::from_millis(200),
         bookmark_every: Duration::from_millis(450),
+        ..patient()
     };
     let (sources, shutdown) = (fixture.sources(), fixture.shutdown.clone());
     let mut watch = Watch::open(sources, pace, shutdown, job_target(job), b"")

@@ -36,6 +36,31 @@ async fn a_quiet_watch_gets_bookmarks_whose_tokens_are_good() {
 }
 
 #[tokio::test]
+async fn a_watch_that_is_old_ends_and_goes_on_with_its_token() {
+    let fixture = Fixture::new().await;
+    let pace = Pace {
+        watch_max: Duration::from_millis(50),
+        ..patient()
+    };
+    let client = fixture.serve(pace).await;
+    let job = fixture.job().await;
+    let mut stream = client.watch(job_target(job), b"").await.unwrap();
+    let (first, token) = stream.next().await.unwrap().unwrap();
+    let seq = entry(first).job.unwrap().event_seq;
+    let status = stream.next().await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unavailable, "clients come back");
+    assert_eq!(refusal::<()>(Err(status)).reason, Reason::ServiceUnavailable);
+    fixture.work().await.unwrap();
+    let mut stream = fixture
+        .serve(patient())
+        .await
+        .watch(job_target(job), &token)
+        .await
+        .unwrap();
+    assert_eq!(stream.event().await.seq, seq + 1);
+}
+
+#[tokio::test]
 async fn a_failed_job_ends_the_watch_with_its_reason() {
     let fixture = Fixture::new().await;
     let client = fixture.serve(patient()).await;

@@ -69,6 +69,38 @@ fn the_last_byte_ends_a_file_of_known_length() {
     assert_eq!(Ok(intake.whole()), piece(6, b"", Then::Finish(Offset(6))));
 }
 
+/// Whoever takes a stream back that may be wrong can do so up to the last message.
+#[test]
+fn nothing_of_an_atomic_stream_ends_the_file_unasked() {
+    let (plain, _) = intake(Some(6), 4);
+    let mut intake = plain.atomic(true);
+    assert_eq!(intake.accept(chunk(4, b"ef")), piece(4, b"ef", Then::GoOn));
+    assert_eq!(intake.whole(), None);
+    let flush = UploadChunk {
+        flush: true,
+        ..chunk(6, b"")
+    };
+    assert_eq!(intake.accept(flush), piece(6, b"", Then::Finish(Offset(6))));
+    let (plain, _) = self::intake(Some(6), 6);
+    assert!(plain.atomic(true).whole().is_some(), "what counted before");
+}
+
+#[test]
+fn what_is_for_the_first_message_comes_in_the_first() {
+    let (mut plain, _) = intake(Some(6), 4);
+    let late = UploadChunk {
+        atomic: true,
+        size_bytes: Some(7),
+        ..chunk(4, b"e")
+    };
+    assert_eq!(plain.accept(late).unwrap_err().violations.len(), 2);
+    let same = UploadChunk {
+        size_bytes: Some(6),
+        ..chunk(4, b"e")
+    };
+    assert_eq!(plain.accept(same), piece(4, b"e", Then::GoOn));
+}
+
 #[test]
 fn what_can_not_be_right_is_refused() {
     let large = UploadChunk {

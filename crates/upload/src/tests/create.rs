@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use reelway::v1::{CreateUploadRequest, ListUploadsRequest, UploadState};
+use reelway::v1::{AbortUploadRequest, CreateUploadRequest, ListUploadsRequest, UploadState};
 use reelway_catalog::JobFilter;
 use reelway_domain::{Reason, Tenant, UploadId, limits};
 use tonic::Code;
@@ -52,6 +52,9 @@ async fn all_wrong_fields_are_named() {
         request_id: "1".into(),
         preset: "slow".into(),
         webhook_url: Some("https://me@hooks.example/".into()),
+        client_state: "x".repeat(limits::CLIENT_STATE_BYTES_MAX + 1),
+        partial: false,
+        part_upload_ids: vec!["upl_1".into()],
     };
     let failure = refused(node.create_with(wrong).await, Reason::FieldInvalid);
     let fields: HashSet<&str> = failure.violations.iter().map(|v| v.field.as_str()).collect();
@@ -59,6 +62,8 @@ async fn all_wrong_fields_are_named() {
         "size_bytes",
         "file_name",
         "content_type",
+        "client_state",
+        "part_upload_ids[0]",
         "webhook_url",
         "metadata",
         "expected_sha256",
@@ -155,13 +160,10 @@ async fn lists_go_on_page_by_page() {
 async fn unknown_uploads_are_not_found() {
     let node = Node::start().await;
     let id = UploadId::new().to_string();
-    let get = |upload_id: &str| reelway::v1::GetUploadRequest {
-        upload_id: upload_id.to_owned(),
-    };
-    let status = node.client.clone().get_upload(get(&id)).await.unwrap_err();
+    let status = node.client.clone().get_upload(get(&id, false)).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(failure(status).metadata["uploadId"], id);
-    let status = node.client.clone().get_upload(get("upl_1")).await.unwrap_err();
+    let status = node.client.clone().get_upload(get("upl_1", false)).await.unwrap_err();
     assert_eq!(failure(status).reason, Reason::FieldInvalid);
     refused(node.abort(&id).await, Reason::UploadNotFound);
     refused(node.complete(&id, 0).await, Reason::UploadNotFound);
@@ -184,21 +186,29 @@ async fn an_aborted_upload_is_gone() {
     refused(node.complete(&upload.id, 4).await, Reason::UploadAborted);
     let complete = node.create(Some(0)).await;
     refused(node.abort(&complete.id).await, Reason::UploadComplete);
+    let request = AbortUploadRequest {
+        upload_id: complete.id.clone(),
+        also_complete: true,
+    };
+    node.client.clone().abort_upload(request).await.unwrap();
+    assert!(
+        !node.path(&complete.id).exists(),
+        "if it is said, also a complete one is"
+    );
+    assert_eq!(node.get(&complete.id).await.state(), UploadState::Aborted);
 }
 
 #[tokio::test]
 async fn what_is_not_offered_says_so() {
     let node = Node::start().await;
-    let mut client = node.client.clone();
-    let tail = client.put_upload_tail(tokio_stream::empty()).await.unwrap_err();
-    let grant = client
-        .create_upload_grant(reelway::v1::CreateUploadGrantRequest::default())
+    let status = node
+        .client
+        .clone()
+        .put_upload_tail(tokio_stream::empty())
         .await
         .unwrap_err();
-    for status in [tail, grant] {
-        assert_eq!(status.code(), Code::Unimplemented);
-        assert_eq!(failure(status).reason, Reason::FeatureUnavailable);
-    }
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(failure(status).reason, Reason::FeatureUnavailable);
 }
 
 #[tokio::test]

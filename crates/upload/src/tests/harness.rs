@@ -1,13 +1,17 @@
 //! The node under test, and what its clients say.
 
 use std::{
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
+use nix::{fcntl::OFlag, sys::stat::Mode, unistd::mkfifo};
 use reelway::v1::{self, UploadChunk, upload_service_client::UploadServiceClient};
+use reelway_auth::Identity;
 use reelway_blob::{DiskStore, Sharing};
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Upload};
@@ -17,7 +21,13 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{
+    Status, Streaming,
+    body::Body,
+    codegen::{Service, http},
+    server::NamedService,
+    transport::Channel,
+};
 
 use crate::{Settings, UploadServer};
 
@@ -51,27 +61,34 @@ impl Node {
 
     /// With a store that other nodes may share.
     pub(crate) async fn sharing() -> Self {
+        Self::sharing_with(Settings::default()).await
+    }
+
+    pub(crate) async fn sharing_with(settings: Settings) -> Self {
         let data = Arc::new(tempfile::tempdir().unwrap());
         let store = DiskStore::open(data.path().join("blobs"), Sharing::Shared).unwrap();
-        let settings = Settings::default();
         Self::on(open_catalog(&data).await, store, Bus::default(), settings, data).await
+    }
+
+    /// The same bytes, as another process has them.
+    pub(crate) fn another_store(&self) -> DiskStore {
+        DiskStore::open(self.data.path().join("blobs"), Sharing::Shared).unwrap()
     }
 
     /// Another node on the same catalog and the same bytes, as another process has them.
     pub(crate) async fn beside(&self, bus: Bus) -> Self {
-        let store = DiskStore::open(self.data.path().join("blobs"), Sharing::Shared).unwrap();
-        let (catalog, settings, data) = (self.catalog.clone(), Settings::default(), Arc::clone(&self.data));
+        let store = self.another_store();
+        let settings = self.server.shared.settings.clone();
+        let (catalog, data) = (self.catalog.clone(), Arc::clone(&self.data));
         Self::on(catalog, store, bus, settings, data).await
     }
 
     async fn on(catalog: Catalog, store: DiskStore, bus: Bus, settings: Settings, data: Arc<TempDir>) -> Self {
         let shutdown = CancellationToken::new();
         let server = UploadServer::new(catalog.clone(), store.clone(), bus.clone(), settings, shutdown.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let grpc = GrpcServer::new(listener).add_service(server.clone().into_service());
+        let address = serve(&server, Identity::anybody(), &shutdown).await;
         tokio::spawn(server.clone().follow());
-        tokio::spawn(grpc.serve(shutdown.clone().cancelled_owned(), PATIENCE));
+        tokio::spawn(server.clone().join());
         Self {
             client: connect(&address).await,
             catalog,
@@ -82,6 +99,11 @@ impl Node {
             address,
             data,
         }
+    }
+
+    /// A client of the same server that is somebody else.
+    pub(crate) async fn client_of(&self, identity: Identity) -> UploadServiceClient<Channel> {
+        connect(&serve(&self.server, identity, &self.shutdown).await).await
     }
 
     pub(crate) async fn create(&self, size: Option<usize>) -> v1::Upload {
@@ -99,8 +121,13 @@ impl Node {
     }
 
     pub(crate) async fn get(&self, id: &str) -> v1::Upload {
-        let upload_id = id.to_owned();
-        let answer = self.client.clone().get_upload(v1::GetUploadRequest { upload_id }).await;
+        let answer = self.client.clone().get_upload(get(id, false)).await;
+        answer.unwrap().into_inner().upload.unwrap()
+    }
+
+    /// GetUpload by somebody who wants to go on with the upload.
+    pub(crate) async fn end_writer(&self, id: &str) -> v1::Upload {
+        let answer = self.client.clone().get_upload(get(id, true)).await;
         answer.unwrap().into_inner().upload.unwrap()
     }
 
@@ -124,12 +151,11 @@ impl Node {
     }
 
     pub(crate) async fn abort(&self, id: &str) -> Result<v1::Upload, Failure> {
-        let upload_id = id.to_owned();
-        let answer = self
-            .client
-            .clone()
-            .abort_upload(v1::AbortUploadRequest { upload_id })
-            .await;
+        let request = v1::AbortUploadRequest {
+            upload_id: id.to_owned(),
+            ..Default::default()
+        };
+        let answer = self.client.clone().abort_upload(request).await;
         Ok(answer.map_err(failure)?.into_inner().upload.unwrap())
     }
 
@@ -204,6 +230,52 @@ impl Stream {
         Ok(last
             .and_then(|answer| answer.upload)
             .expect("the last answer has the upload"))
+    }
+}
+
+/// A service whose callers are all the same.
+#[derive(Clone)]
+struct As<S> {
+    inner: S,
+    identity: Identity,
+}
+
+impl<S: NamedService> NamedService for As<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for As<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> S::Future {
+        request.extensions_mut().insert(self.identity.clone());
+        self.inner.call(request)
+    }
+}
+
+/// Serves everybody as this caller, as the layer in front of the service would have found out.
+async fn serve(server: &UploadServer, identity: Identity, shutdown: &CancellationToken) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let service = As {
+        inner: server.clone().into_service(),
+        identity,
+    };
+    let grpc = GrpcServer::new(listener).add_service(service);
+    tokio::spawn(grpc.serve(shutdown.clone().cancelled_owned(), PATIENCE));
+    address
+}
+
+pub(crate) fn get(upload_id: &str, end_writer: bool) -> v1::GetUploadRequest {
+    v1::GetUploadRequest {
+        upload_id: upload_id.to_owned(),
+        end_writer,
     }
 }
 
@@ -284,6 +356,21 @@ pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// Puts something in a file's place that keeps whoever opens it waiting. Gives what puts the file back.
+pub(crate) fn block(path: PathBuf) -> impl FnOnce() {
+    let away = path.with_extension("away");
+    std::fs::rename(&path, &away).unwrap();
+    mkfifo(&path, Mode::S_IRWXU).unwrap();
+    move || {
+        // Whoever still waits is let go, and finds nothing to be read.
+        let _ = std::fs::File::options()
+            .write(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(&path);
+        std::fs::rename(away, path).unwrap();
+    }
 }
 
 /// Spawned, so that it goes on while the test does something else.

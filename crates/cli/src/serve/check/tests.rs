@@ -93,6 +93,10 @@ fn what_works_is_taken() {
         // Progress has nothing to do with the bytes.
         &progress,
     ];
+    let edge = one_of_several("edge");
+    let error = refused(&edge);
+    assert!(error.message.starts_with("--upload-url"), "{error}");
+    check(&config(&[&edge[..], &["--server", "http://h:1"]].concat())).expect("it knows where the others are");
     for options in cases {
         check(&config(options)).unwrap_or_else(|error| panic!("{options:?}: {error}"));
     }

@@ -110,6 +110,7 @@ async fn is_stored(node: &Node, last: &Value, upload_id: &str) {
     );
     let request = reelway::v1::GetUploadRequest {
         upload_id: upload_id.to_owned(),
+        end_writer: false,
     };
     let upload = node.client().get_upload(request).await.expect("an upload");
     assert_eq!(

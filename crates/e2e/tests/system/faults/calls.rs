@@ -17,6 +17,7 @@ pub(super) async fn created(uploads: &mut UploadServiceClient<Channel>) -> Strin
 pub(super) async fn offset(uploads: &mut UploadServiceClient<Channel>, upload_id: &str) -> i64 {
     let request = v1::GetUploadRequest {
         upload_id: upload_id.to_owned(),
+        end_writer: false,
     };
     let answer = uploads.get_upload(request).await.expect("an answer").into_inner();
     answer.upload.expect("an upload").durable_offset

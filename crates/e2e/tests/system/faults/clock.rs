@@ -58,7 +58,10 @@ async fn fault_31_clocks_are_wrong() {
     for upload_id in unfinished {
         let upload = system
             .client()
-            .get_upload(v1::GetUploadRequest { upload_id })
+            .get_upload(v1::GetUploadRequest {
+                upload_id,
+                end_writer: false,
+            })
             .await
             .expect("an upload");
         assert_eq!(

@@ -80,7 +80,10 @@ impl File {
     async fn stand(&mut self, uploads: &mut Uploads) -> Result<v1::Upload, Status> {
         if let Some(upload_id) = self.upload_id.clone() {
             let answer = uploads
-                .get_upload(v1::GetUploadRequest { upload_id })
+                .get_upload(v1::GetUploadRequest {
+                    upload_id,
+                    end_writer: false,
+                })
                 .await?
                 .into_inner();
             return Ok(answer.upload.expect("an upload"));
@@ -113,6 +116,7 @@ impl File {
         let upload = uploads
             .get_upload(v1::GetUploadRequest {
                 upload_id: upload_id.clone(),
+                end_writer: false,
             })
             .await;
         let upload = upload.expect("an answer").into_inner().upload.expect("an upload");
@@ -150,6 +154,7 @@ async fn send(
             data: piece,
             flush: random.random_ratio(1, 8),
             finish,
+            ..Default::default()
         };
         chunks
             .send(v1::StreamUploadRequest { chunk: Some(chunk) })

@@ -65,6 +65,7 @@ async fn fault_36_what_is_deleted_stays_deleted(system: System) {
     let writer = tokio::spawn(stream.pour(vec![b'b'; 10_000].into()));
     let request = v1::AbortUploadRequest {
         upload_id: upload_id.clone(),
+        also_complete: false,
     };
     client.abort_upload(request).await.expect("an aborted upload");
     let status = writer.await.expect("a status");

@@ -40,6 +40,7 @@ async fn fault_34_a_watcher_stalls(system: System) {
             .expect("an upload");
         let request = v1::AbortUploadRequest {
             upload_id: upload.id.clone(),
+            also_complete: false,
         };
         client.abort_upload(request).await.expect("an aborted upload");
         ends.insert(upload.job_id, 0);

@@ -105,14 +105,14 @@ pub(crate) struct Server {
 
 /// Where it listens, as far as it does: the same over restarts, so that clients find it again.
 #[derive(Debug, Clone, Copy)]
-struct Addresses {
+pub(super) struct Addresses {
     grpc: Option<SocketAddr>,
     http: Option<SocketAddr>,
     admin: SocketAddr,
 }
 
 impl Addresses {
-    fn of(role: Option<Role>) -> Self {
+    pub(super) fn of(role: Option<Role>) -> Self {
         let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         Self {
             grpc: role.is_none_or(Role::serves_grpc).then(address),
@@ -120,12 +120,22 @@ impl Addresses {
             admin: address(),
         }
     }
+
+    /// The URL of gRPC.
+    pub(super) fn grpc_url(&self) -> String {
+        format!("http://{}", self.grpc.expect("it serves gRPC"))
+    }
 }
 
 impl Server {
     /// Starts a server and waits until it is ready.
     pub(crate) async fn start(setup: Setup, data: PathBuf, wires: Option<Wires>) -> Self {
         let addresses = Addresses::of(setup.role);
+        Self::start_at(addresses, setup, data, wires).await
+    }
+
+    /// Starts a server where others already look for it, and waits until it is ready.
+    pub(super) async fn start_at(addresses: Addresses, setup: Setup, data: PathBuf, wires: Option<Wires>) -> Self {
         let process = Process::spawn(serve(&setup, &data, addresses));
         let server = Self {
             setup,

@@ -13,8 +13,11 @@ use super::{
     Process, Receiver,
     receiver::webhook_secret,
     reelway,
-    server::{Role, Server, Setup, Wires},
+    server::{Addresses, Role, Server, Setup, Wires},
 };
+
+/// Nobody listens here.
+const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// What a test wants of a system. An embedded node has one process for everything, whatever is wanted.
 #[derive(Debug, Clone)]
@@ -159,24 +162,44 @@ impl System {
             store,
             dir,
         };
-        // First the edge: the others tell its address.
-        system.join(Setup::of(Role::Edge)).await;
         let counts = [
             (Role::Upload, shape.upload),
             (Role::Jobs, shape.jobs),
             (Role::Progress, shape.progress),
             (Role::Worker, shape.worker),
         ];
-        for (role, count) in counts {
-            for _ in 0..count {
-                system.join(Setup::of(role)).await;
+        let places = counts.map(|(role, count)| {
+            let addresses: Vec<_> = (0..count).map(|_| Addresses::of(Some(role))).collect();
+            (role, addresses)
+        });
+        // First the edge: the others tell its address. It looks for them where they will be.
+        let mut edge = Setup::of(Role::Edge);
+        let options = ["--upload-url", "--jobs-url", "--progress-url"];
+        for (option, (_, addresses)) in options.into_iter().zip(&places) {
+            let urls: Vec<_> = addresses.iter().map(Addresses::grpc_url).collect();
+            // It must be told something also of a role that nobody has.
+            let urls = if urls.is_empty() {
+                NOWHERE.to_owned()
+            } else {
+                urls.join(",")
+            };
+            edge = edge.option(option, urls);
+        }
+        system.join(edge).await;
+        for (role, addresses) in places {
+            for addresses in addresses {
+                system.join_at(addresses, Setup::of(role)).await;
             }
         }
         system
     }
 
     /// Starts a further server and waits until it is ready.
-    pub(crate) async fn join(&mut self, mut setup: Setup) {
+    pub(crate) async fn join(&mut self, setup: Setup) {
+        self.join_at(Addresses::of(setup.role), setup).await;
+    }
+
+    async fn join_at(&mut self, addresses: Addresses, mut setup: Setup) {
         let shared = self.shared.as_ref().expect("an embedded node is alone");
         let (database, redis) = (shared.postgres.database(), &shared.redis);
         let redis_address = ([127, 0, 0, 1], redis.port()).into();
@@ -192,7 +215,8 @@ impl System {
             setup = setup.option("--public-url", edge.http_url());
         }
         let data = self.dir.path().join(format!("server-{}", self.servers.len()));
-        self.servers.push(Server::start(setup, data, Some(wires)).await);
+        self.servers
+            .push(Server::start_at(addresses, setup, data, Some(wires)).await);
     }
 
     /// All servers.

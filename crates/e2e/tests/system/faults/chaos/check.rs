@@ -22,6 +22,7 @@ pub(super) async fn all(system: &System, sent: &[File], watcher: &Watcher) {
         file.is_whole(system, &mut uploads).await;
         let request = v1::GetUploadRequest {
             upload_id: file.upload_id.clone().expect("it was created"),
+            end_writer: false,
         };
         let upload = system.client().get_upload(request).await.expect("an upload");
         assert!(

@@ -1,0 +1,81 @@
+//! Two clients on one upload: the new request ends the old one.
+
+use super::*;
+use crate::testing::{Setup, content, until, wire::Wire};
+
+const SIZE: usize = 400_000;
+
+/// A client that has sent some of what it said, and is still there.
+async fn sending(node: &Node, path: &str, sent: &[u8]) -> Wire {
+    let mut wire = Wire::connect(node.address).await;
+    let size = SIZE.to_string();
+    wire.head(
+        "PATCH",
+        path,
+        &[TUS, OCTETS, ("Upload-Offset", "0"), ("Content-Length", &size)],
+    )
+    .await;
+    wire.write(sent).await;
+    let file = node.path(id(path)).await;
+    until(async || std::fs::metadata(&file).is_ok_and(|file| file.len() >= sent.len() as u64)).await;
+    wire
+}
+
+#[tokio::test]
+async fn head_ends_the_writer_and_tells_everything_that_arrived() {
+    let node = Node::start().await;
+    let whole = content(SIZE);
+    let path = created(&node, SIZE).await;
+    let mut old = sending(&node, &path, &whole[..150_000]).await;
+    assert_eq!(offset(&node, &path).await, 150_000);
+    let answer = old.answer("PATCH").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (423, Some("1")));
+    old.closed().await;
+    appended(&node, &path, 150_000, &whole[150_000..]).await;
+    assert_eq!(node.stored(id(&path)).await, whole);
+}
+
+#[tokio::test]
+async fn a_patch_ends_the_one_before() {
+    let node = Node::start().await;
+    let whole = content(SIZE);
+    let path = created(&node, SIZE).await;
+    let mut old = sending(&node, &path, &whole[..150_000]).await;
+    let answer = patch(&node, &path, 0, &whole).await;
+    assert!(matches!(answer.status, 204 | 409), "{answer:?}");
+    assert_eq!(old.answer("PATCH").await.status, 423);
+    let at = offset(&node, &path).await;
+    assert_eq!(answer.header("upload-offset"), Some(at.to_string().as_str()));
+    appended(&node, &path, at, &whole[at..]).await;
+    assert_eq!(node.stored(id(&path)).await, whole);
+}
+
+#[tokio::test]
+async fn another_edge_is_no_different() {
+    let node = Node::with(Setup::shared()).await;
+    let other = node.beside().await;
+    let whole = content(SIZE);
+    let path = created(&node, SIZE).await;
+    let mut old = sending(&node, &path, &whole[..150_000]).await;
+    let at = offset(&other, &path).await;
+    assert_eq!(at, 150_000, "nothing that arrived is lost");
+    assert_eq!(old.answer("PATCH").await.status, 423);
+    old.closed().await;
+    appended(&other, &path, at, &whole[at..]).await;
+    assert_eq!(other.stored(id(&path)).await, whole);
+    assert_eq!(offset(&node, &path).await, SIZE);
+}
+
+#[tokio::test]
+async fn two_at_one_offset_never_both_succeed() {
+    let node = Node::start().await;
+    let (ours, theirs) = (content(SIZE), vec![7; SIZE]);
+    for _ in 0..20 {
+        let path = created(&node, SIZE).await;
+        let (a, b) = tokio::join!(patch(&node, &path, 0, &ours), patch(&node, &path, 0, &theirs));
+        let taken = [&a, &b].into_iter().filter(|answer| answer.status == 204).count();
+        assert_eq!(taken, 1, "{a:?} {b:?}");
+        let winner = if a.status == 204 { &ours } else { &theirs };
+        assert!(node.stored(id(&path)).await == *winner, "bytes of both");
+    }
+}
