@@ -15,7 +15,7 @@ use crate::{
     cors::{self, AllowedOrigin},
     forwarded::{self, Network},
     problem::Problem,
-    trace,
+    trace, tus,
 };
 
 /// Answers may name tokens in their URLs, and say what they are.
@@ -46,6 +46,7 @@ impl Front {
         let limited = RateLayer::new(self.address_limit, |failure| Problem(failure).into_response());
         let edge = edge
             .layer(limited.clone())
+            .layer(middleware::from_fn(tus::patient))
             .layer(middleware::from_fn_with_state(origins, cors::layer));
         let play = play.layer(limited).layer(cors::for_players());
         edge.merge(play)
@@ -73,6 +74,7 @@ mod tests {
         extract::{ConnectInfo, Request},
         routing::get,
     };
+    use http::Method;
     use reelway_auth::{ClientAddr, RateBy};
     use tower::ServiceExt as _;
 
@@ -125,6 +127,29 @@ mod tests {
             assert_eq!(answer.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{uri}");
             assert_eq!(answer.headers()[header::REFERRER_POLICY], "no-referrer", "{uri}");
         }
+    }
+
+    #[tokio::test]
+    async fn no_client_forgets_its_upload_because_it_asked_too_often() {
+        let once = "1/h".parse().unwrap();
+        let front = Front {
+            address_limit: Some(RateLimiter::new(RateBy::Address, once, &reelway_bus::Bus::default())),
+            ..Front::default()
+        };
+        let mut told = Vec::new();
+        for method in [Method::HEAD, Method::HEAD, Method::GET] {
+            let request = Request::builder().method(method).uri("/files/x");
+            let request = request.extension(ConnectInfo::<SocketAddr>("192.0.2.1:80".parse().unwrap()));
+            let who = async |Extension(ClientAddr(client)): Extension<ClientAddr>| client.to_string();
+            let routes = Router::new().route("/files/x", get(who));
+            let router = front.clone().before_routes(routes, [].into(), Router::new());
+            let answer = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            told.push((
+                answer.status().as_u16(),
+                answer.headers().contains_key(header::RETRY_AFTER),
+            ));
+        }
+        assert_eq!(told, [(200, false), (503, true), (429, true)]);
     }
 
     #[tokio::test]

@@ -32,10 +32,11 @@ mod resource;
 use axum::{
     Router,
     extract::{Request, State},
+    middleware::Next,
     response::Response,
     routing::any,
 };
-use http::Method;
+use http::{Method, StatusCode};
 
 use crate::{Edge, append::Arriving};
 use call::Call;
@@ -55,6 +56,16 @@ pub(crate) fn routes() -> Router<Edge> {
         .route(CREATION, any(serve))
         .route(CREATION_SLASH, any(serve))
         .route(RESOURCE, any(serve))
+}
+
+/// Lets no client forget its upload because it asked too often: on `HEAD` that is 503 too, as all trouble that passes.
+pub(crate) async fn patient(request: Request, next: Next) -> Response {
+    let asks_for_offset = request.method() == Method::HEAD && request.uri().path().starts_with(CREATION_SLASH);
+    let mut response = next.run(request).await;
+    if asks_for_offset && response.status() == StatusCode::TOO_MANY_REQUESTS {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
 }
 
 async fn serve(State(edge): State<Edge>, request: Request) -> Response {
