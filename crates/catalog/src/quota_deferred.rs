@@ -8,15 +8,10 @@ use std::time::Duration;
 
 use reelway_domain::{Offset, UploadId, WriterEpoch};
 
-use crate::{Catalog, Commit, Error, QuotaError, Upload, quota::held, sql::Sql, upload::millis};
+use crate::{Catalog, Commit, Error, QuotaError, Upload, quota::held, upload::millis, write::COMMIT_BEYOND};
 
 /// So much is reserved ahead of what is durable, so that few commits have to reserve. It is free again at the end.
 const AHEAD_BYTES: i64 = 64 << 20;
-
-static COMMIT: Sql = Sql::new(
-    "UPDATE uploads SET durable_offset = $3, updated_at_ms = {now}, expires_at_ms = {now} + $4
-     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3 RETURNING {upload}, quota_bytes",
-);
 
 impl Catalog {
     /// Commits an offset that is beyond what is reserved, if the quota allows: with a stretch ahead of it, or without one.
@@ -42,7 +37,7 @@ impl Catalog {
         ahead_bytes: i64,
     ) -> Result<Commit, Error> {
         let mut tx = self.begin().await?;
-        let committed = sqlx::query(COMMIT.on(self.dialect))
+        let committed = sqlx::query(COMMIT_BEYOND.on(self.dialect))
             .bind(id.to_string())
             .bind(epoch.0)
             .bind(offset.0)

@@ -38,11 +38,22 @@ static OPEN: Sql = Sql::new(
      WHERE tenant = $1 AND id = $2 AND state = 'receiving' AND kind <> 'joined' AND (writer IS NULL OR writer = $3)
      RETURNING {upload}",
 );
-static COMMIT: Sql = Sql::new(
-    "UPDATE uploads SET durable_offset = $3, updated_at_ms = {now}, expires_at_ms = {now} + $4
-     WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3
-       AND (size_bytes IS NOT NULL OR quota_bytes >= $3 OR kind = 'joined') RETURNING {upload}",
-);
+macro_rules! commit {
+    ($also:literal) => {
+        concat!(
+            "UPDATE uploads SET durable_offset = $3, updated_at_ms = {now}, expires_at_ms = {now} + $4
+             WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3",
+            $also,
+            " RETURNING {upload}, quota_bytes"
+        )
+    };
+}
+/// Within what is reserved.
+static COMMIT: Sql = Sql::new(commit!(
+    " AND (size_bytes IS NOT NULL OR quota_bytes >= $3 OR kind = 'joined')"
+));
+/// Also beyond it: for a change that reserves the rest.
+pub(crate) static COMMIT_BEYOND: Sql = Sql::new(commit!(""));
 static DECLARE_SIZE: Sql = Sql::new(
     "UPDATE uploads SET size_bytes = $3, updated_at_ms = {now}
      WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3

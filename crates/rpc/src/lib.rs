@@ -2,11 +2,13 @@
 //! values; domain values as messages; failures as statuses.
 
 pub mod convert;
+mod direct;
 pub mod request;
 mod server;
 mod status;
 
 pub use convert::{PlaybackUrls, ProtoEnum};
+pub use direct::{send_directly, take_directly};
 pub use server::{
     Accepted, GrpcServer, STREAM_WINDOW_BYTES, ServeError, ServerTls, TlsError, TlsFiles, observed, transport,
 };

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use reelway::v1::{self, UploadChunk, upload_service_server::UploadService};
 use reelway_catalog::Upload;
 use reelway_domain::{Failure, Reason, UploadId, limits};
-use reelway_rpc::{request::require_id, to_status};
+use reelway_rpc::{request::require_id, take_directly, to_status};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tokio_util::either::Either;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
@@ -54,10 +55,16 @@ impl UploadService for UploadServer {
         request: Request<Streaming<v1::StreamUploadRequest>>,
     ) -> Answered<Self::StreamUploadStream> {
         let (answers, last, receiver) = Answers::along();
+        let caller = identity(&request)?;
+        // An edge in this process hands its messages over as they are.
+        let messages = match take_directly::<v1::StreamUploadRequest, _>(&request) {
+            Some(messages) => Either::Left(ReceiverStream::new(messages).map(Ok)),
+            None => Either::Right(request.into_inner()),
+        };
         let session = Session {
             shared: Arc::clone(&self.shared),
-            caller: identity(&request)?,
-            chunks: chunks(request.into_inner(), |message| message.chunk),
+            caller,
+            chunks: chunks(messages, |message| message.chunk),
             answers,
         };
         self.detach(async move { last.send(session.run().await) });
@@ -117,7 +124,7 @@ impl UploadService for UploadServer {
 
 /// The chunks of a stream of messages. After its end it stays ended.
 fn chunks<M>(
-    messages: Streaming<M>,
+    messages: impl Stream<Item = Result<M, Status>> + Unpin,
     chunk: impl Fn(M) -> Option<UploadChunk> + Unpin,
 ) -> impl Stream<Item = Result<Option<UploadChunk>, Status>> + Unpin {
     messages.map(move |message| message.map(&chunk)).fuse()

@@ -4,8 +4,8 @@ use std::pin::pin;
 
 use reelway::v1::{StreamUploadRequest, StreamUploadResponse, Upload, UploadChunk};
 use reelway_domain::{Failure, Reason};
+use reelway_rpc::send_directly;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use super::{Append, failure};
@@ -39,7 +39,7 @@ pub(super) async fn open(
     };
     // The channel is new and has room.
     let _ = sender.try_send(StreamUploadRequest { chunk: Some(first) });
-    let request = caller.request(ReceiverStream::new(receiver));
+    let request = send_directly(caller.request(()), receiver);
     let mut answers = upstream
         .uploads()
         .stream_upload(request)

@@ -2,11 +2,11 @@
 
 use axum::extract::FromRequestParts as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request::Parts};
-use reelway::v1::{GetUploadRequest, Upload};
+use reelway::v1::Upload;
 use reelway_domain::{Failure, Reason, UploadId};
 
-use super::{CREATION_SLASH, refusal};
-use crate::{Edge, append::failure, caller::Caller, origin::Origin};
+use super::CREATION_SLASH;
+use crate::{Edge, caller::Caller, origin::Origin, uploads};
 
 /// The method that counts, where clients can't send it: proxies and old browsers let only some through.
 const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
@@ -57,18 +57,7 @@ impl Call {
     /// # Errors
     /// What the service refuses with; `UPLOAD_ABORTED`, `UPLOAD_EXPIRED` or `UPLOAD_FAILED` if the upload came to nothing.
     pub(super) async fn upload(&self, id: UploadId, end_writer: bool) -> Result<Upload, Failure> {
-        let request = GetUploadRequest {
-            upload_id: id.to_string(),
-            end_writer,
-        };
-        let mut uploads = self.edge.upstream.uploads();
-        let answer = uploads
-            .get_upload(self.caller.request(request))
-            .await
-            .map_err(failure)?;
-        let told = answer.into_inner().upload;
-        let upload = told.ok_or_else(|| Failure::new(Reason::Internal, "the service said nothing of the upload"))?;
-        refusal::usable(upload)
+        uploads::find(&self.edge, &self.caller, id, end_writer).await
     }
 
     /// Where an upload is.

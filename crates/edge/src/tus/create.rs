@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
-use reelway::v1::{CreateUploadRequest, Upload};
+use reelway::v1::CreateUploadRequest;
 use reelway_domain::{Failure, Reason};
 
 use super::{
@@ -16,7 +16,10 @@ use super::{
     refusal::Refusal,
     resource,
 };
-use crate::append::{Append, Arriving, append, failure};
+use crate::{
+    append::{Append, Arriving, append},
+    uploads,
+};
 
 /// Creates an upload. Everything is examined before that: a request that is refused creates nothing.
 ///
@@ -32,7 +35,7 @@ pub(super) async fn create(call: &Call, mut body: Arriving) -> Result<Response, 
     let expected = checksum::expected(headers)?.filter(|_| takes_bytes);
     check_body(&mut body, takes_bytes, size, &concat).await?;
     let request = request(call, size, concat, metadata)?;
-    let upload = send(call, request).await?;
+    let upload = uploads::create(&call.edge, &call.caller, request).await?;
     let location = call.location(&upload);
     let has_bytes = takes_bytes && body.announced() != Some(0) && upload.part_upload_ids.is_empty();
     let upload = if has_bytes || expected.is_some() {
@@ -118,14 +121,4 @@ fn request(call: &Call, size: Option<i64>, concat: Concat, metadata: Metadata) -
     };
     request.client_state = kept.into_client_state()?;
     Ok(request)
-}
-
-async fn send(call: &Call, request: CreateUploadRequest) -> Result<Upload, Failure> {
-    let mut uploads = call.edge.upstream.uploads();
-    let answer = uploads
-        .create_upload(call.caller.request(request))
-        .await
-        .map_err(failure)?;
-    let created = answer.into_inner().upload;
-    created.ok_or_else(|| Failure::new(Reason::Internal, "the service said nothing of the upload"))
 }

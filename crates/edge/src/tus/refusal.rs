@@ -3,7 +3,6 @@
 
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reelway::v1::{Upload, UploadState};
 use reelway_domain::{Failure, Reason, Retry};
 
 use super::{
@@ -74,27 +73,6 @@ impl Refusal {
         }
         response.into_response()
     }
-}
-
-/// An upload that a client can still do something with.
-///
-/// # Errors
-/// `UPLOAD_ABORTED`, `UPLOAD_EXPIRED` or `UPLOAD_FAILED` if it came to nothing.
-pub(super) fn usable(upload: Upload) -> Result<Upload, Failure> {
-    let (reason, message) = match upload.state() {
-        UploadState::Receiving | UploadState::Complete => return Ok(upload),
-        UploadState::Aborted => (Reason::UploadAborted, "the upload was given up; create another one"),
-        UploadState::Expired => (
-            Reason::UploadExpired,
-            "nothing came for too long and the upload expired; create another one",
-        ),
-        UploadState::Failed => (
-            Reason::UploadFailed,
-            "the bytes were not what was promised; create another upload",
-        ),
-        UploadState::Unspecified => (Reason::Internal, "the service told no state"),
-    };
-    Err(Failure::new(reason, message).with("uploadId", upload.id))
 }
 
 fn status(reason: Reason, method: &Method) -> StatusCode {

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
-use reelway::v1::{AbortUploadRequest, Upload, UploadState};
+use reelway::v1::{Upload, UploadState};
 use reelway_domain::{Failure, Reason, UploadId};
 
 use super::{
@@ -13,7 +13,10 @@ use super::{
     kept::Kept,
     refusal::Refusal,
 };
-use crate::append::{Append, Arriving, append, failure, misplaced};
+use crate::{
+    append::{Append, Arriving, append, misplaced},
+    uploads,
+};
 
 /// Where the next byte belongs, once whoever wrote before has ended.
 ///
@@ -84,15 +87,7 @@ pub(super) async fn patch(call: &Call, id: UploadId, body: Arriving) -> Result<R
 pub(super) async fn delete(call: &Call, id: UploadId) -> Result<Response, Refusal> {
     // It would be fine to give up again what was given up, but to clients it is gone.
     call.upload(id, false).await?;
-    let request = AbortUploadRequest {
-        upload_id: id.to_string(),
-        also_complete: true,
-    };
-    let mut uploads = call.edge.upstream.uploads();
-    uploads
-        .abort_upload(call.caller.request(request))
-        .await
-        .map_err(failure)?;
+    uploads::abort(&call.edge, &call.caller, &id.to_string(), true).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
