@@ -11,7 +11,7 @@ use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 /// One gRPC service, wherever it runs.
 pub type GrpcService = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
 
-/// A service of this process, called without a connection: what the caller sends is encoded once and never framed.
+/// A service of this process, called without a connection. [`reelway_rpc::send_directly`] spares it the encoding too.
 pub fn in_process<S>(service: S) -> GrpcService
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
