@@ -140,7 +140,9 @@ impl Watch {
             if self.snapshot_is_due {
                 self.snapshot_is_due = false;
                 let snapshot = self.snapshot().await?;
-                self.look_is_due &= !matches!(&self.subject, Subject::One(one) if one.is_abreast());
+                if matches!(&self.subject, Subject::One(one) if one.is_abreast()) {
+                    (self.look_is_due, self.is_caught_up) = (false, true);
+                }
                 return Ok(Some(self.message(Message::Snapshot(snapshot))));
             }
             if let Some(message) = self.at_hand() {

@@ -283,3 +283,19 @@ async fn getting_tells_what_a_snapshot_tells() {
     assert_eq!((got.durable_offset, got.job.unwrap().id), (SIZE, job.to_string()));
     assert!(got.percent > 0.0 && got.percent < 5.0, "{}", got.percent);
 }
+
+#[tokio::test]
+async fn who_reads_nothing_from_the_first_snapshot_on_gets_another_one() {
+    let fixture = Fixture::deaf().await;
+    let job = fixture.job().await;
+    let (sources, shutdown) = (fixture.sources(), CancellationToken::new());
+    let watch = Watch::open(sources, patient(), shutdown, job_target(job), b"").await;
+    let mut watch = watch.unwrap();
+    let is_snapshot = |told: Message| matches!(told, Message::Snapshot(_));
+    assert!(is_snapshot(watch.next().await.unwrap().unwrap().message.unwrap()));
+    for _ in 0..150 {
+        fixture.begin_and_hand_back().await;
+    }
+    fixture.hub.look_everywhere();
+    assert!(is_snapshot(watch.next().await.unwrap().unwrap().message.unwrap()));
+}

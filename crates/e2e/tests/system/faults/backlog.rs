@@ -52,34 +52,18 @@ async fn fault_34_a_backlog_waits_in_the_catalog() {
     let seq = stalled[0].seq;
     let last = seq + EVENTS;
     let before = memory_kib(server.pid());
-    eprintln!(
-        "T happens {:?}",
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)
-    );
     happens(&system, &upload.job_id);
 
     // Others are served meanwhile, who wait for the same and were woken with the stalled ones.
     let token = stalled[0].token.clone();
     let mut reading = Watch::begin(server.channel().await, &upload.job_id, token).await;
     reading.seq = seq;
-    eprintln!(
-        "T reading {:?}",
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)
-    );
     reading.reads_to(last).await;
-    eprintln!(
-        "T read {:?}",
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)
-    );
     let more = memory_kib(server.pid()).saturating_sub(before);
     assert!(more < MORE_KIB_MAX, "watchers that don't read cost {more} KiB");
 
     let mut back = stalled.swap_remove(0);
     drop(stalled);
-    eprintln!(
-        "T back {:?} {more}",
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)
-    );
     back.reads_to(last).await;
     assert!(
         back.has_skipped_to.is_some(),
