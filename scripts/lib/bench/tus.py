@@ -98,7 +98,7 @@ def servers(reelway, smoke):
         # Built from source, which takes minutes: not worth it to see that the script runs.
         rustus_path = install_rustus()
         peers["rustus"] = lambda directory: rustus(rustus_path, directory)
-        peers["rustus --force-fsync"] = lambda directory: rustus(rustus_path, directory, "--force-fsync")
+        peers["rustus --force-fsync"] = lambda directory: rustus(rustus_path, directory, "--force-fsync", "true")
     return peers
 
 
