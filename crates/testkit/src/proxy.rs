@@ -107,7 +107,7 @@ impl FaultProxy {
         self.state.send_modify(|state| state.to_client = way);
     }
 
-    /// Resets all connections; new ones are let through as before.
+    /// Resets all connections, and what is held on them is lost; new ones are let through as before.
     pub fn cut(&self) {
         self.state.send_modify(|state| state.cuts += 1);
     }
@@ -174,8 +174,10 @@ async fn connection(mut client: TcpStream, server: SocketAddr, mut state: watch:
         ended
     };
     let whole = tokio::select! {
-        whole = whole => whole,
+        // First: what was held when the wire was cut is lost, also if the way is free again by now.
+        biased;
         _ = cut => None,
+        whole = whole => whole,
     };
     if whole.is_none() {
         reset(&client);

@@ -119,7 +119,12 @@ impl CommitsHeld {
 
     fn release(self, system: &System) {
         match self {
-            Self::Wire => system.server(Role::Upload, 0).wires().postgres.restore(),
+            Self::Wire => {
+                // The commit that is on its way must not arrive after all: that would be a kill after the commit.
+                let wires = system.server(Role::Upload, 0).wires();
+                wires.postgres.cut();
+                wires.postgres.restore();
+            }
             Self::Lock(file) => drop(file),
         }
     }
