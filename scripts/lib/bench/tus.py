@@ -49,7 +49,7 @@ def measure(tools, work, smoke):
     for row, sizes in ROWS.items():
         shape = sizes[1] if smoke else sizes[0]
         for number in range(rounds):
-            for name, start in servers(reelway, smoke).items():
+            for name, start in turned(servers(reelway, smoke), number):
                 directory = os.path.join(work, f"{name}-{number}-{len(os.listdir(work))}".replace("/", "_").replace(" ", "_"))
                 os.makedirs(directory)
                 with start(directory) as server:
@@ -61,8 +61,16 @@ def measure(tools, work, smoke):
     return {"tus": {row: {name: median(runs) for name, runs in peers.items()} for row, peers in told.items()}}
 
 
+def turned(peers, number):
+    """Another one begins in each round: who comes after a server that syncs nothing finds a disk that is still busy."""
+    entries = list(peers.items())
+    first = (number + 1) % len(entries)
+    return entries[first:] + entries[:first]
+
+
 def once(bench, server, shape):
     uploads, kib, patch_kib, at_once = shape
+    os.sync()
     url = server.tus_url if isinstance(server, Node) else server.url
     load(bench, url, min(uploads, 8), min(kib, 1 << 16), patch_kib, at_once)  # the first bytes after an idle spell are dear
     before = server.cpu_seconds()
