@@ -4,6 +4,7 @@ mod auth;
 mod check;
 mod limits;
 mod node;
+mod open_files;
 mod parts;
 mod ports;
 mod roles;
@@ -32,6 +33,7 @@ use crate::{config::ServeConfig, error::CliError, exit::Exit};
 pub(crate) async fn run(config: ServeConfig) -> Result<Exit, CliError> {
     check(&config)?;
     let telemetry = telemetry::start(&config)?;
+    open_files::raise();
     let stop = Stop::default();
     stop.on_signal(config.lame_duck)?;
     let ended = match Node::open(config, telemetry.metrics, stop) {

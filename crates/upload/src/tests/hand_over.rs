@@ -146,6 +146,7 @@ async fn a_writer_that_verifies_the_file_is_left_in_peace() {
     assert_eq!(node.end_writer(&upload.id).await.durable_offset, 1000);
     assert_eq!(node.row(&upload.id).await, before, "nobody was fenced out");
     assert!(node.server.shared.registry.writes(before.id));
+    until(async || let_go(&node.path(&upload.id))).await;
     restore();
     refused(stream.end().await, Reason::StoreUnavailable);
     let done = node.write(vec![chunk(&upload, 1000, "")]).await.unwrap();

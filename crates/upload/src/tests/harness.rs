@@ -364,13 +364,19 @@ pub(crate) fn block(path: PathBuf) -> impl FnOnce() {
     std::fs::rename(&path, &away).unwrap();
     mkfifo(&path, Mode::S_IRWXU).unwrap();
     move || {
-        // Whoever still waits is let go, and finds nothing to be read.
-        let _ = std::fs::File::options()
-            .write(true)
-            .custom_flags(OFlag::O_NONBLOCK.bits())
-            .open(&path);
+        let_go(&path);
         std::fs::rename(away, path).unwrap();
     }
+}
+
+/// Lets whoever waits at a blocked path go on, who finds nothing to be read; whether anybody did.
+pub(crate) fn let_go(path: &Path) -> bool {
+    let nobody_waits = std::fs::File::options()
+        .write(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)
+        .is_err();
+    !nobody_waits
 }
 
 /// Spawned, so that it goes on while the test does something else.

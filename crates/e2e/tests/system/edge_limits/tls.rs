@@ -7,7 +7,7 @@ use reelway::v1::ListUploadsRequest;
 use reelway_client::{Client, Endpoints, Trust};
 use tempfile::TempDir;
 
-use crate::harness::{Ended, Node, Process, within_secs};
+use crate::harness::{Ended, Node, Process, Role, Setup, Shape, System, within_secs};
 
 /// An authority, with the files that it makes.
 struct Authority {
@@ -138,4 +138,56 @@ async fn whoever_has_no_certificate_is_sent_away_if_clients_need_one() {
         )
         .await
     );
+}
+
+/// Creates an upload through an edge; what curl says of it.
+async fn creates_an_upload(edge_url: &str) -> String {
+    let mut curl = tokio::process::Command::new("curl");
+    curl.args(["-sS", "-w", "%{http_code}\n", "-o", "/dev/null", "-X", "POST"]);
+    curl.args([
+        "-H",
+        "Tus-Resumable: 1.0.0",
+        "-H",
+        "Upload-Length: 5",
+        "-H",
+        "Content-Length: 0",
+    ]);
+    curl.arg(format!("{edge_url}/files/"));
+    let said = Process::spawn(curl).ended(std::time::Duration::from_secs(30)).await;
+    said.out.concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_reaches_servers_of_other_processes_within_tls() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    authority.certify("server", "localhost");
+    let alone = Shape {
+        upload: 0,
+        jobs: 0,
+        progress: 0,
+        worker: 0,
+        ..Shape::default()
+    };
+    let mut system = System::split(alone).await;
+    for role in [Role::Upload, Role::Jobs, Role::Progress] {
+        let mut setup = Setup::of(role);
+        setup.options.extend(authority.options());
+        system.join(setup).await;
+    }
+    let urls: Vec<String> = system.servers()[1..]
+        .iter()
+        .map(|server| server.grpc_url().replace("http://127.0.0.1", "https://localhost"))
+        .collect();
+    for trusted in [&authority, &stranger] {
+        let mut edge = Setup::of(Role::Edge).option("--upstream-ca", trusted.path("ca.pem"));
+        for (option, url) in ["--upload-url", "--jobs-url", "--progress-url"].into_iter().zip(&urls) {
+            edge = edge.option(option, url);
+        }
+        system.join(edge).await;
+    }
+    let [.., trusting, doubting] = system.servers() else {
+        panic!("two more edges")
+    };
+    assert_eq!(creates_an_upload(&trusting.http_url()).await, "201");
+    assert_eq!(creates_an_upload(&doubting.http_url()).await, "503");
 }
