@@ -167,6 +167,7 @@ fn work(
         catalog: catalog.clone(),
         bus: bus.clone(),
         slots: args.slots,
+        memory_mib: None,
     };
     let finisher = Finisher::new(catalog.clone());
     let courier = tokio::spawn(courier::run(catalog, bus, shutdown.clone()));
@@ -226,6 +227,7 @@ fn new_job() -> Outcome<NewJob> {
         id: JobId::new(),
         preset: "fast".into(),
         ladder: preset("fast").ok_or("no such preset")?,
+        priority: 0,
     })
 }
 

@@ -100,6 +100,7 @@ async fn jobs(catalog: &Catalog, count: usize) -> Outcome<Vec<Claim>> {
             id: JobId::new(),
             preset: "fast".into(),
             ladder: preset("fast").ok_or("no such preset")?,
+            priority: 0,
         };
         catalog.create_job(&Tenant::single(), upload, &job, None).await?;
         let claim = catalog.claim(WorkerId::new(), Duration::from_secs(3600)).await?;

@@ -59,8 +59,13 @@ pub(crate) fn remove(path: &Path) -> Result<(), BlobError> {
 
 /// A file that goes away unless it is finished, with the permissions that other files get.
 pub(crate) fn unfinished(dir: &Path) -> Result<NamedTempFile, BlobError> {
+    draft(dir, UNFINISHED_PREFIX)
+}
+
+/// The same with a name of its own, by which it is known if its process dies.
+pub(crate) fn draft(dir: &Path, prefix: &str) -> Result<NamedTempFile, BlobError> {
     tempfile::Builder::new()
-        .prefix(UNFINISHED_PREFIX)
+        .prefix(prefix)
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(dir)
         .tried("create a file in", dir)

@@ -3,13 +3,14 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
+    str::FromStr,
     sync::Arc,
 };
 
 use reelway_domain::{FileEpoch, Offset, UploadId, WriterEpoch};
 
 use crate::{
-    BlobError, DiskStore, StagedFile, Stored, UploadFile, digest, dir,
+    BlobError, DiskStore, StagedFile, Stored, TailFile, TailFileError, UploadFile, UploadFileError, digest, dir,
     error::Tried as _,
     store::{list, shards},
     task::blocking,
@@ -60,7 +61,7 @@ impl DiskStore {
         digest::sha256(self.upload_path(id, file), size).await
     }
 
-    /// Removes all of an upload's files. It is fine if there are none.
+    /// Removes all of an upload's files, its tail too. It is fine if there are none.
     ///
     /// # Errors
     /// If they can't be listed, or one of them can't be removed.
@@ -68,7 +69,7 @@ impl DiskStore {
         let shard = self.shard(id);
         blocking(move || {
             for name in dir::names(&shard)? {
-                if name.parse().is_ok_and(|file: UploadFile| file.upload == id) {
+                if name.parse().is_ok_and(|file: StoredFile| file.upload() == id) {
                     dir::remove(&shard.join(name))?;
                 }
             }
@@ -97,7 +98,7 @@ impl DiskStore {
     }
 
     /// The directory of an upload's files.
-    fn shard(&self, id: UploadId) -> PathBuf {
+    pub(crate) fn shard(&self, id: UploadId) -> PathBuf {
         let name = id.to_string();
         // The first digits of an id are its time: only the last ones spread evenly.
         self.uploads.join(&name[name.len() - 2..])
@@ -114,9 +115,38 @@ impl DiskStore {
             for shard in shards(&uploads) {
                 list(&shard, &mut found)?;
             }
-            Ok(found)
+            let files = found.into_iter().filter_map(|Stored { id, modified }| match id {
+                StoredFile::Upload(id) => Some(Stored { id, modified }),
+                StoredFile::Tail(_) => None,
+            });
+            Ok(files.collect())
         })
         .await
+    }
+}
+
+/// What stands in the directory of an upload's files.
+#[derive(Debug)]
+pub(crate) enum StoredFile {
+    Upload(UploadFile),
+    Tail(TailFile),
+}
+
+impl StoredFile {
+    fn upload(&self) -> UploadId {
+        match self {
+            Self::Upload(file) => file.upload,
+            Self::Tail(file) => file.upload,
+        }
+    }
+}
+
+impl FromStr for StoredFile {
+    type Err = TailFileError;
+
+    fn from_str(name: &str) -> Result<Self, TailFileError> {
+        let tail = || name.parse().map(Self::Tail);
+        name.parse().map(Self::Upload).or_else(|_: UploadFileError| tail())
     }
 }
 

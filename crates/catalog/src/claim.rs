@@ -29,14 +29,23 @@ pub struct Claim {
     pub plan: Option<String>,
 }
 
+/// For how long a heavy task that is due is passed over for lighter ones, in milliseconds. After that this worker takes
+/// nothing that is due later, so that its memory becomes free.
+const PASSED_OVER_MAX_MS: i64 = 30_000;
+
 static CLAIM: Sql = Sql::new(
-    // MATERIALIZED: evaluated once, or Postgres might lock and take more than the limit.
+    // MATERIALIZED: evaluated once, or Postgres might lock and take more than the limit. What is too heavy is passed over, unless
+    // it is long due: then it stands in the way of what comes after it.
     "WITH taken AS MATERIALIZED (
-        SELECT t.id FROM tasks t JOIN jobs j ON j.id = t.job_id JOIN uploads u ON u.id = j.upload_id
-        WHERE {claimable} AND t.run_at_ms <= {now} ORDER BY t.id LIMIT $3 {skip_locked})
+        SELECT t.id, t.due_ms, t.memory_mib
+        FROM tasks t JOIN jobs j ON j.id = t.job_id JOIN uploads u ON u.id = j.upload_id
+        WHERE {claimable} AND t.run_at_ms <= {now} AND (t.memory_mib <= $4 OR t.due_ms < {now} - $5)
+        ORDER BY t.due_ms, t.id LIMIT $3 {skip_locked}),
+     fitting AS MATERIALIZED (
+        SELECT id, SUM(memory_mib) OVER (ORDER BY due_ms, id) AS memory_mib FROM taken)
      UPDATE tasks SET state = 'running', attempt = attempt + 1, lease_epoch = lease_epoch + 1, lease_owner = $1,
                       lease_expires_at_ms = {now} + $2, updated_at_ms = {now}
-     WHERE id {in:SELECT id FROM taken} RETURNING {task}",
+     WHERE id {in:SELECT id FROM fitting WHERE memory_mib <= $4} RETURNING {task}, due_ms",
 );
 static LOCK_JOBS: Sql = Sql::new("SELECT id, state FROM jobs WHERE id {in:$1} ORDER BY id {for_update}");
 static START_JOBS: Sql = Sql::new(
@@ -63,23 +72,32 @@ struct Start {
 type Started = HashMap<JobId, (Job, Option<String>)>;
 
 impl Catalog {
-    /// Takes the oldest claimable task, if there is one.
+    /// Takes the claimable task that is due first, if there is one.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn claim(&self, owner: WorkerId, ttl: Duration) -> Result<Option<Claim>, Error> {
-        Ok(self.claim_batch(owner, ttl, 1).await?.pop())
+        Ok(self.claim_batch(owner, ttl, 1, None).await?.pop())
     }
 
-    /// Takes the oldest claimable tasks, at most `count_max`, in one transaction: oldest first, none if there are none. If
-    /// the answer is lost, nobody has them until their leases run out.
+    /// Takes the claimable tasks that are due first, at most `count_max`, in one transaction: in that order, none if there are
+    /// none. Together they take at most `memory_mib_max` MiB; `None` for any. If the answer is lost, nobody has them until
+    /// their leases run out.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails.
-    pub async fn claim_batch(&self, owner: WorkerId, ttl: Duration, count_max: usize) -> Result<Vec<Claim>, Error> {
+    pub async fn claim_batch(
+        &self,
+        owner: WorkerId,
+        ttl: Duration,
+        count_max: usize,
+        memory_mib_max: Option<i64>,
+    ) -> Result<Vec<Claim>, Error> {
         let mut tx = self.begin().await?;
-        let tasks = self.take_tasks(&mut tx, owner, ttl, count_max).await?;
+        let tasks = self.take_tasks(&mut tx, owner, ttl, count_max, memory_mib_max).await?;
         if tasks.is_empty() {
+            // At once: what was too heavy is locked, and others would pass over it.
+            tx.rollback().await?;
             return Ok(Vec::new());
         }
         let claims = self.start(&mut tx, tasks).await?;
@@ -93,16 +111,20 @@ impl Catalog {
         owner: WorkerId,
         ttl: Duration,
         count_max: usize,
+        memory_mib_max: Option<i64>,
     ) -> Result<Vec<Task>, Error> {
         let rows = sqlx::query(CLAIM.on(self.dialect))
             .bind(owner.to_string())
             .bind(millis(ttl))
             .bind(i64::try_from(count_max).unwrap_or(i64::MAX))
+            .bind(memory_mib_max.unwrap_or(i64::MAX))
+            .bind(PASSED_OVER_MAX_MS)
             .fetch_all(&mut ***tx)
             .await?;
-        let mut tasks = rows.iter().map(Task::try_from).collect::<Result<Vec<_>, _>>()?;
-        tasks.sort_by_key(|task| task.id);
-        Ok(tasks)
+        let due = |row| Ok((Columns(row).int("due_ms")?, Task::try_from(row)?));
+        let mut tasks = rows.iter().map(due).collect::<Result<Vec<_>, Error>>()?;
+        tasks.sort_by_key(|(due_ms, task)| (*due_ms, task.id));
+        Ok(tasks.into_iter().map(|(_, task)| task).collect())
     }
 
     /// Starts the jobs of claimed tasks as far as they have not begun, and tells of that.

@@ -1,8 +1,15 @@
 //! Recording what a task did: the result, its effect on the job, the successors, and the events, in one transaction.
 
-use reelway_domain::{Change, JobState, NewTask, RenditionInfo, SourceInfo, TaskState};
+use reelway_domain::{Change, JobState, NewTask, RenditionInfo, SourceInfo, TaskId, TaskState};
 
-use crate::{Catalog, Error, Fenced, Task, claim::task_change, sql::Sql, tx::Tx, webhook::Told};
+use crate::{
+    Catalog, Error, Fenced, Published, Task,
+    claim::task_change,
+    layout::{Layout, Scope},
+    sql::Sql,
+    tx::Tx,
+    webhook::Told,
+};
 
 /// What a task's success means for its job.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,44 +29,47 @@ pub enum Effect {
         /// The tasks that make it.
         tasks: Vec<NewTask>,
     },
-    /// Players may see it from here on.
+    /// More of a source that grows is known: its plan, and the tasks that make the rest. Not told as a plan again unless what
+    /// will be made has changed.
+    Extended {
+        /// The plan as far as it reaches now.
+        plan: String,
+        /// What the source is, as far as it is known.
+        source: SourceInfo,
+        /// What will be made.
+        renditions: Vec<RenditionInfo>,
+        /// The tasks that are new.
+        tasks: Vec<NewTask>,
+    },
+    /// The source turned out to be another one than was planned for: what was made and what is under way is thrown away, and
+    /// everything after the probe and the plan is laid out anew.
+    Replanned {
+        /// The new plan.
+        plan: String,
+        /// What the source really is.
+        source: SourceInfo,
+        /// What will be made.
+        renditions: Vec<RenditionInfo>,
+        /// All tasks that make it. They may come after the probe, the plans, and the task whose effect this is.
+        tasks: Vec<NewTask>,
+    },
+    /// Players may see all of it from here on.
     Published(Published),
     /// Everything was made and counted.
     Finished,
 }
 
-/// What players may see.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Published {
-    /// The renditions with what was measured.
-    pub renditions: Vec<RenditionInfo>,
-    /// The key prefix of the playlists.
-    pub prefix: String,
-    /// The key of the poster.
-    pub poster_key: Option<String>,
-    /// Source frames that could not be decoded.
-    pub missing_frames: i64,
-}
-
 static PROBED: Sql = Sql::new("UPDATE jobs SET source = $2 WHERE id = $1 AND state = 'running'");
-static PLANNED: Sql =
-    Sql::new("UPDATE jobs SET plan = $2, source = $3, renditions = $4 WHERE id = $1 AND state = 'running'");
-static PUBLISHED: Sql = Sql::new(
-    "UPDATE jobs SET renditions = $2, published_prefix = $3, poster_key = $4, missing_frames = $5,
-                     playable_at_ms = COALESCE(playable_at_ms, {now})
-     WHERE id = $1 AND state = 'running'",
-);
 static FINISHED: Sql =
     Sql::new("UPDATE jobs SET state = 'succeeded', finished_at_ms = {now} WHERE id = $1 AND state = 'running'");
 
-/// What became of an effect on the job.
-enum Applied {
-    /// Done, and there is nothing to tell.
-    Quietly,
-    /// Done, and this is to be told.
-    With(Change),
-    /// The job has ended, so nothing may happen.
-    JobNotRunning,
+/// What became of an effect on a job that runs.
+#[derive(Default)]
+pub(crate) struct Applied {
+    /// What is to be told, if anything.
+    pub(crate) change: Option<Change>,
+    /// Tasks that are new and wait for no other.
+    pub(crate) free: Vec<TaskId>,
 }
 
 impl Catalog {
@@ -69,79 +79,93 @@ impl Catalog {
     /// [`Error::Database`] if the database fails: it may be recorded or not then.
     pub async fn succeed(&self, task: &Task, result: &str, effect: &Effect) -> Result<Fenced, Error> {
         let mut tx = self.begin().await?;
+        let layout = effect.layout();
+        if let Some(layout) = &layout {
+            self.prepare_layout(&mut tx, task.job, layout).await?;
+        }
         // New successors are inserted after this, so they don't count their finished predecessor.
-        if self.record(&mut tx, &[(task, result)]).await?.is_empty() {
+        let recorded = self.record(&mut tx, &[(task, result)]).await?;
+        if recorded.done.is_empty() {
             return Ok(Fenced::LeaseLost);
         }
-        let mut changes = vec![task_change(task, TaskState::Succeeded)];
-        match self.apply(&mut tx, task, effect).await? {
-            Applied::Quietly => {}
-            Applied::With(change) => changes.push(change),
-            Applied::JobNotRunning => return Ok(Fenced::LeaseLost),
-        }
+        let applied = match layout {
+            Some(layout) => self.lay_out(&mut tx, task, &layout).await?,
+            None => self.apply(&mut tx, task, effect).await?,
+        };
+        // The job has ended, so nothing may happen.
+        let Some(applied) = applied else {
+            return Ok(Fenced::LeaseLost);
+        };
         if *effect == Effect::Finished {
             self.leave_webhook(&mut tx, Told::JobSucceeded(task.job)).await?;
         }
+        let mut changes = vec![task_change(task, TaskState::Succeeded)];
+        changes.extend(applied.change);
         self.append_events(&mut tx, task.job, &changes).await?;
+        let free: Vec<TaskId> = recorded.released.into_iter().chain(applied.free).collect();
+        self.wake_for_tasks(&mut tx, &free).await?;
         self.commit(tx).await?;
         Ok(Fenced::Done)
     }
 
-    async fn apply(&self, tx: &mut Tx, task: &Task, effect: &Effect) -> Result<Applied, Error> {
+    /// Changes the job as a task without successors of its own says; `None` if it doesn't run.
+    async fn apply(&self, tx: &mut Tx, task: &Task, effect: &Effect) -> Result<Option<Applied>, Error> {
         let job = task.job.to_string();
-        let (update, applied) = match effect {
-            Effect::None => return Ok(Applied::Quietly),
+        let (update, change) = match effect {
             Effect::Probed(source) => {
                 let update = sqlx::query(PROBED.on(self.dialect))
                     .bind(job)
                     .bind(serde_json::to_string(source)?);
-                (update, Applied::Quietly)
-            }
-            Effect::Planned {
-                plan,
-                source,
-                renditions,
-                tasks,
-            } => {
-                let task_count = self.insert_tasks(tx, task.job, tasks).await?;
-                self.wake_for_jobs(tx, &[task.job]).await?;
-                let update = sqlx::query(PLANNED.on(self.dialect))
-                    .bind(job)
-                    .bind(plan.clone())
-                    .bind(serde_json::to_string(source)?)
-                    .bind(serde_json::to_string(renditions)?);
-                let planned = Change::Planned {
-                    source: source.clone(),
-                    renditions: renditions.clone(),
-                    task_count,
-                };
-                (update, Applied::With(planned))
-            }
-            Effect::Published(published) => {
-                let update = sqlx::query(PUBLISHED.on(self.dialect))
-                    .bind(job)
-                    .bind(serde_json::to_string(&published.renditions)?)
-                    .bind(published.prefix.clone())
-                    .bind(published.poster_key.clone())
-                    .bind(published.missing_frames);
-                (update, Applied::With(Change::Playable))
+                (update, None)
             }
             Effect::Finished => {
                 let succeeded = Change::JobState {
                     state: JobState::Succeeded,
                     error: None,
                 };
-                (
-                    sqlx::query(FINISHED.on(self.dialect)).bind(job),
-                    Applied::With(succeeded),
-                )
+                (sqlx::query(FINISHED.on(self.dialect)).bind(job), Some(succeeded))
+            }
+            Effect::Published(published) => return self.publish_whole(tx, task.job, published).await,
+            Effect::None | Effect::Planned { .. } | Effect::Extended { .. } | Effect::Replanned { .. } => {
+                return Ok(Some(Applied::default()));
             }
         };
         let updated = update.execute(&mut ***tx).await?;
-        Ok(if updated.rows_affected() == 1 {
-            applied
-        } else {
-            Applied::JobNotRunning
+        let free = Vec::new();
+        Ok((updated.rows_affected() == 1).then_some(Applied { change, free }))
+    }
+}
+
+impl Effect {
+    /// The tasks that it lays out, if it does.
+    fn layout(&self) -> Option<Layout<'_>> {
+        let (scope, plan, source, renditions, tasks) = match self {
+            Self::Planned {
+                plan,
+                source,
+                renditions,
+                tasks,
+            } => (Scope::First, plan, source, renditions, tasks),
+            Self::Extended {
+                plan,
+                source,
+                renditions,
+                tasks,
+            } => (Scope::More, plan, source, renditions, tasks),
+            Self::Replanned {
+                plan,
+                source,
+                renditions,
+                tasks,
+            } => (Scope::Anew, plan, source, renditions, tasks),
+            Self::None | Self::Probed(_) | Self::Published(_) | Self::Finished => return None,
+        };
+        Some(Layout {
+            scope,
+            plan,
+            source,
+            renditions,
+            tasks,
         })
     }
 }

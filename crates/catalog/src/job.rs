@@ -4,7 +4,7 @@ use reelway_domain::{
     Change, JobId, JobState, Ladder, Tenant, Timestamp, TraceContext, UploadId, UploadKind, UploadState, first_tasks,
 };
 
-use crate::{Catalog, Created, Error, Job, RequestId, sql::Sql, tx::Tx};
+use crate::{Catalog, Created, Error, Job, RequestId, layout::Epochs, sql::Sql, tx::Tx};
 
 /// A job that is to be created.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub struct NewJob {
     pub preset: String,
     /// The ladder in full, so that a later release with other presets changes nothing for this job.
     pub ladder: Ladder,
+    /// From -[`PRIORITY_MAX`](reelway_domain::limits::PRIORITY_MAX) to it; higher is sooner.
+    pub priority: i32,
 }
 
 /// Which jobs to list.
@@ -33,8 +35,8 @@ pub struct JobFilter {
 }
 
 static INSERT: Sql = Sql::new(
-    "INSERT INTO jobs (id, tenant, upload_id, state, preset, ladder, trace_context, created_at_ms, updated_at_ms)
-     VALUES ($1, $2, $3, 'queued', $4, $5, $6, {now}, {now})",
+    "INSERT INTO jobs (id, tenant, upload_id, state, preset, ladder, trace_context, priority, created_at_ms, updated_at_ms)
+     VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, {now}, {now})",
 );
 static FIND: Sql = Sql::new("SELECT {job} FROM jobs WHERE tenant = $1 AND id = $2");
 static LIST: Sql = Sql::new(
@@ -103,10 +105,11 @@ impl Catalog {
             .bind(&new.preset)
             .bind(serde_json::to_string(&new.ladder)?)
             .bind(tx.trace.as_ref().map(TraceContext::as_str))
+            .bind(i64::from(new.priority))
             .execute(&mut ***tx)
             .await?;
-        self.insert_tasks(tx, new.id, &first_tasks()).await?;
-        self.wake_for_jobs(tx, &[new.id]).await?;
+        let first = self.insert_tasks(tx, new.id, &first_tasks(), &Epochs::new()).await?;
+        self.wake_for_tasks(tx, &first.free).await?;
         let queued = Change::JobState {
             state: JobState::Queued,
             error: None,

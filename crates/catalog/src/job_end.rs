@@ -166,6 +166,7 @@ impl Catalog {
             .bind(id.to_string())
             .execute(&mut **tx)
             .await?;
+        self.say_what_waits(&mut tx, id).await?;
         self.wake_for_jobs(&mut tx, &[id]).await?;
         self.append_events(
             &mut tx,

@@ -11,6 +11,8 @@ pub struct Playback {
     pub prefix: String,
     /// The key of the poster, if there is one.
     pub poster_key: Option<String>,
+    /// The key of the file for download, if there is one.
+    pub download_key: Option<String>,
     /// The job has ended: the playlists won't change any more.
     pub is_final: bool,
     /// The trace of the call that created the job.
@@ -18,7 +20,7 @@ pub struct Playback {
 }
 
 static PLAYBACK: Sql = Sql::new(
-    "SELECT published_prefix, poster_key, state, trace_context FROM jobs
+    "SELECT published_prefix, poster_key, download_key, state, trace_context FROM jobs
      WHERE id = $1 AND published_prefix IS NOT NULL",
 );
 
@@ -39,6 +41,7 @@ impl Catalog {
             Ok(Playback {
                 prefix: columns.text("published_prefix")?,
                 poster_key: columns.text_or_null("poster_key")?,
+                download_key: columns.text_or_null("download_key")?,
                 is_final: state.is_terminal(),
                 trace: columns.trace("trace_context")?,
             })

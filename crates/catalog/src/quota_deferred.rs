@@ -53,6 +53,7 @@ impl Catalog {
             self.reserve(&mut tx, &upload, wanted).await?;
         }
         self.commit(tx).await?;
+        self.wake_for_bytes(&row).await;
         Ok(Commit::Done(upload))
     }
 }

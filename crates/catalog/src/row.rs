@@ -14,14 +14,15 @@ use crate::Error;
 
 /// The columns of an [`Upload`], without its parts, which are rows of their own.
 pub(crate) const UPLOAD_COLUMNS: &str = "id, tenant, state, file_name, content_type, metadata, size_bytes, durable_offset, \
-     writer_epoch, writer, file_epoch, expected_sha256, job_id, error, webhook_url, client_state, kind, trace_context, \
+     writer_epoch, writer, file_epoch, expected_sha256, job_id, error, webhook_url, client_state, kind, tail_offset, trace_context, \
      created_at_ms, updated_at_ms, expires_at_ms, completed_at_ms";
 /// The columns of a [`Job`].
 pub(crate) const JOB_COLUMNS: &str = "id, tenant, upload_id, state, preset, ladder, source, renditions, published_prefix, \
-     poster_key, error, attempts, missing_frames, event_seq, trace_context, created_at_ms, updated_at_ms, started_at_ms, \
+     poster_key, download_key, manifest_name, storyboard_name, priority, published_segments, error, attempts, missing_frames, \
+     event_seq, trace_context, created_at_ms, updated_at_ms, started_at_ms, \
      playable_at_ms, finished_at_ms";
 /// The columns of a [`Task`].
-pub(crate) const TASK_COLUMNS: &str = "id, job_id, kind, idx, state, pending, ready_at_offset, weight_ms, attempt, \
+pub(crate) const TASK_COLUMNS: &str = "id, job_id, kind, idx, state, pending, ready_at_offset, weight_ms, memory_mib, attempt, \
      attempt_max, lease_epoch, lease_owner, result, error, stderr_tail, created_at_ms, updated_at_ms";
 /// The columns of a [`JobEvent`].
 pub(crate) const EVENT_COLUMNS: &str = "job_id, seq, tenant_seq, upload_id, change, created_at_ms";
@@ -66,6 +67,8 @@ pub struct Upload {
     pub kind: UploadKind,
     /// What it is put together from, in this order; empty unless it is joined.
     pub parts: Vec<UploadId>,
+    /// Where the tail begins that was sent ahead of time.
+    pub tail_offset: Option<Offset>,
     /// Why it failed.
     pub error: Option<Failure>,
     /// When it was created.
@@ -103,6 +106,16 @@ pub struct Job {
     pub published_prefix: Option<String>,
     /// The key of the poster.
     pub poster_key: Option<String>,
+    /// The key of the file for download.
+    pub download_key: Option<String>,
+    /// The DASH manifest's name below the published prefix.
+    pub manifest_name: Option<String>,
+    /// The storyboard's name below the published prefix.
+    pub storyboard_name: Option<String>,
+    /// From -100 to 100; higher is sooner.
+    pub priority: i32,
+    /// How many segments the published playlists hold, of all renditions.
+    pub published_segments: i64,
     /// Why it failed.
     pub error: Option<Failure>,
     /// How often its tasks were started.
@@ -144,6 +157,8 @@ pub struct Task {
     pub ready_at_offset: Option<Offset>,
     /// How much of the source it makes, in milliseconds.
     pub weight_ms: i64,
+    /// What it takes of a worker's memory, in MiB, by estimate.
+    pub memory_mib: i64,
     /// How often it was started.
     pub attempt: i32,
     /// How often it may be started.
@@ -246,6 +261,7 @@ impl TryFrom<&AnyRow> for Upload {
             client_state: c.text("client_state")?,
             kind: c.parsed("kind")?,
             parts: c.json_or_null("part_ids")?.unwrap_or_default(),
+            tail_offset: c.int_or_null("tail_offset")?.map(Offset),
             error: c.json_or_null("error")?,
             created_at: Timestamp(c.int("created_at_ms")?),
             updated_at: Timestamp(c.int("updated_at_ms")?),
@@ -272,6 +288,11 @@ impl TryFrom<&AnyRow> for Job {
             renditions: c.json("renditions")?,
             published_prefix: c.text_or_null("published_prefix")?,
             poster_key: c.text_or_null("poster_key")?,
+            download_key: c.text_or_null("download_key")?,
+            manifest_name: c.text_or_null("manifest_name")?,
+            storyboard_name: c.text_or_null("storyboard_name")?,
+            priority: c.small("priority")?,
+            published_segments: c.int("published_segments")?,
             error: c.json_or_null("error")?,
             attempts: c.int("attempts")?,
             missing_frames: c.int("missing_frames")?,
@@ -300,6 +321,7 @@ impl TryFrom<&AnyRow> for Task {
             pending: c.int("pending")?,
             ready_at_offset: c.int_or_null("ready_at_offset")?.map(Offset),
             weight_ms: c.int("weight_ms")?,
+            memory_mib: c.int("memory_mib")?,
             attempt: c.small("attempt")?,
             attempt_max: c.small("attempt_max")?,
             lease_epoch: LeaseEpoch(c.int("lease_epoch")?),

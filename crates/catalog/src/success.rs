@@ -24,6 +24,14 @@ pub struct Success {
 /// One claim of one task.
 pub(crate) type Lease = (TaskId, LeaseEpoch);
 
+/// What recording successes did.
+pub(crate) struct Recorded {
+    /// Those whose leases were good.
+    pub(crate) done: HashSet<Lease>,
+    /// The successors that wait for no other task now.
+    pub(crate) released: Vec<TaskId>,
+}
+
 // Successors have greater ids than their predecessors, but not than other tasks here: so all are locked in the one order.
 static LOCK: Sql = Sql::new(
     "WITH wanted AS MATERIALIZED (
@@ -63,7 +71,7 @@ impl Catalog {
     pub async fn succeed_batch(&self, successes: &[Success]) -> Result<Vec<Fenced>, Error> {
         let mut tx = self.begin().await?;
         let pairs: Vec<_> = successes.iter().map(|s| (&s.task, s.result.as_str())).collect();
-        let mut done = self.record(&mut tx, &pairs).await?;
+        let Recorded { mut done, released } = self.record(&mut tx, &pairs).await?;
         let mut changes = Vec::with_capacity(done.len());
         let mut answers = Vec::with_capacity(successes.len());
         for Success { task, .. } in successes {
@@ -77,13 +85,15 @@ impl Catalog {
         }
         if !changes.is_empty() {
             self.append_all(&mut tx, &changes).await?;
+            self.wake_for_tasks(&mut tx, &released).await?;
             self.commit(tx).await?;
         }
         Ok(answers)
     }
 
-    /// Marks tasks as succeeded whose leases are good, gives which, releases their successors and leaves the hint for workers.
-    pub(crate) async fn record(&self, tx: &mut Tx, successes: &[(&Task, &str)]) -> Result<HashSet<Lease>, Error> {
+    /// Marks tasks as succeeded whose leases are good, and releases their successors. Workers are to be woken for these once
+    /// the jobs are locked: then a commit of bytes that is under way is either seen, or sees them.
+    pub(crate) async fn record(&self, tx: &mut Tx, successes: &[(&Task, &str)]) -> Result<Recorded, Error> {
         let ids: HashSet<TaskId> = successes.iter().map(|(task, _)| task.id).collect();
         let locked = sqlx::query(LOCK.on(self.dialect))
             .bind(list(&ids)?)
@@ -102,21 +112,21 @@ impl Catalog {
         let lease = |(id, epoch): (String, i64)| Ok((id.parse()?, LeaseEpoch(epoch)));
         let done = rows.into_iter().map(lease).collect::<Result<HashSet<Lease>, Error>>()?;
         let has_successors = locked.len() > ids.len();
-        if has_successors && !done.is_empty() {
-            self.release(tx, done.iter().map(|(id, _)| *id)).await?;
-        }
-        Ok(done)
+        let released = if has_successors && !done.is_empty() {
+            self.release(tx, done.iter().map(|(id, _)| *id)).await?
+        } else {
+            Vec::new()
+        };
+        Ok(Recorded { done, released })
     }
 
-    async fn release(&self, tx: &mut Tx, done: impl Iterator<Item = TaskId>) -> Result<(), Error> {
+    /// Gives the tasks that wait for no other now.
+    async fn release(&self, tx: &mut Tx, done: impl Iterator<Item = TaskId>) -> Result<Vec<TaskId>, Error> {
         let rows: Vec<(String, i64)> = sqlx::query_as(RELEASE.on(self.dialect))
             .bind(list(done)?)
             .fetch_all(&mut ***tx)
             .await?;
         let free = rows.into_iter().filter(|(_, pending)| *pending == 0);
-        let free = free
-            .map(|(id, _)| Ok(id.parse()?))
-            .collect::<Result<Vec<TaskId>, Error>>()?;
-        self.wake_for_tasks(tx, &free).await
+        free.map(|(id, _)| Ok(id.parse()?)).collect()
     }
 }

@@ -2,21 +2,24 @@
 
 use std::collections::HashMap;
 
-use reelway_domain::{Hint, JobId, NewTask, ReadyAt, TaskId, TaskRef, Tenant, limits};
+use reelway_domain::{JobId, LeaseEpoch, NewTask, ReadyAt, TaskId, TaskRef, Tenant, limits};
 use serde::Serialize;
 
 use crate::{
     Catalog, Error, Task,
+    due::stretched,
+    layout::Epochs,
     sql::{Sql, list},
     tx::Tx,
 };
 
 static INSERT: Sql = Sql::new(
-    "INSERT INTO tasks (id, job_id, kind, idx, state, pending, ready_at_offset, weight_ms, attempt_max, run_at_ms,
-                        created_at_ms, updated_at_ms)
+    "INSERT INTO tasks (id, job_id, kind, idx, state, pending, ready_at_offset, weight_ms, due_ms, memory_mib, attempt_max,
+                        lease_epoch, run_at_ms, created_at_ms, updated_at_ms)
      SELECT v.value ->> 'id', $2, v.value ->> 'kind', CAST(v.value ->> 'index' AS BIGINT), 'queued',
             CAST(v.value ->> 'pending' AS BIGINT), CAST(v.value ->> 'ready_at_offset' AS BIGINT),
-            CAST(v.value ->> 'weight_ms' AS BIGINT), $3, {now}, {now}, {now}
+            CAST(v.value ->> 'weight_ms' AS BIGINT), CAST(v.value ->> 'due_ms' AS BIGINT),
+            CAST(v.value ->> 'memory_mib' AS BIGINT), $3, CAST(v.value ->> 'lease_epoch' AS BIGINT), {now}, {now}, {now}
      FROM {rows:$1} AS v",
 );
 static INSERT_EDGES: Sql = Sql::new(
@@ -33,6 +36,8 @@ static CLAIMABLE_OF_JOBS: Sql = Sql::new(
 static REFS: Sql = Sql::new("SELECT id, kind, idx, state FROM tasks WHERE job_id = $1");
 static OF_JOB: Sql =
     Sql::new("SELECT {task} FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE tenant = $1 AND id = $2) ORDER BY id");
+static RESULT: Sql =
+    Sql::new("SELECT result FROM tasks WHERE job_id = $1 AND kind = $2 AND idx = $3 AND state = 'succeeded'");
 
 /// A task's row.
 #[derive(Serialize)]
@@ -43,6 +48,10 @@ struct NewRow {
     pending: usize,
     ready_at_offset: Option<i64>,
     weight_ms: i64,
+    /// In milliseconds since 1970.
+    due_ms: i64,
+    memory_mib: i64,
+    lease_epoch: LeaseEpoch,
 }
 
 #[derive(Serialize)]
@@ -59,11 +68,27 @@ struct Known {
     waiting: bool,
 }
 
+/// Tasks that were added to a job.
+pub(crate) struct Inserted {
+    /// How many tasks the job has now.
+    pub(crate) task_count: i64,
+    /// The new ones that wait for no other.
+    pub(crate) free: Vec<TaskId>,
+}
+
 impl Catalog {
     /// Adds tasks to a job. Predecessors stand before their successors in `tasks` or are in the job already, so that ids
-    /// ascend along the edges, which is the order of locks. Gives how many tasks the job has then.
-    pub(crate) async fn insert_tasks(&self, tx: &mut Tx, job: JobId, tasks: &[NewTask]) -> Result<i64, Error> {
+    /// ascend along the edges, which is the order of locks. A task counts its claims on from `epochs`. The upload must be
+    /// locked.
+    pub(crate) async fn insert_tasks(
+        &self,
+        tx: &mut Tx,
+        job: JobId,
+        tasks: &[NewTask],
+        epochs: &Epochs,
+    ) -> Result<Inserted, Error> {
         let mut known = self.known_tasks(tx, job).await?;
+        let due_ms = self.due_ms(tx, job).await?;
         let (mut rows, mut edges) = (Vec::with_capacity(tasks.len()), Vec::new());
         for new in tasks {
             let id = TaskId::new();
@@ -83,14 +108,15 @@ impl Catalog {
                 kind: new.task.kind.as_str(),
                 index: new.task.index,
                 pending,
-                ready_at_offset: match new.ready_at {
-                    ReadyAt::Complete => None,
-                    ReadyAt::Offset(offset) => Some(offset.0),
-                },
+                ready_at_offset: new.ready_at.offset(),
                 weight_ms: new.weight_ms,
+                due_ms: due_ms + stretched(new.due_ms),
+                memory_mib: new.memory_mib,
+                lease_epoch: epochs.get(&new.task).copied().unwrap_or(LeaseEpoch(0)),
             });
             known.insert(new.task, Known { id, waiting: true });
         }
+        let free = rows.iter().filter(|row| row.pending == 0).map(|row| row.id).collect();
         sqlx::query(INSERT.on(self.dialect))
             .bind(list(rows)?)
             .bind(job.to_string())
@@ -103,7 +129,11 @@ impl Catalog {
                 .execute(&mut ***tx)
                 .await?;
         }
-        i64::try_from(known.len()).map_err(|_| Error::Corrupt("too many tasks".into()))
+        if tasks.iter().any(|new| new.ready_at != ReadyAt::Complete) {
+            self.say_what_waits(tx, job).await?;
+        }
+        let task_count = i64::try_from(known.len()).map_err(|_| Error::Corrupt("too many tasks".into()))?;
+        Ok(Inserted { task_count, free })
     }
 
     async fn known_tasks(&self, tx: &mut Tx, job: JobId) -> Result<HashMap<TaskRef, Known>, Error> {
@@ -141,9 +171,22 @@ impl Catalog {
             .bind(ids)
             .fetch_one(&mut ***tx)
             .await?;
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        tx.leave(Hint::Tasks { count });
+        tx.leave_tasks(count);
         Ok(())
+    }
+
+    /// What one task of a job recorded; `None` if there is no such task or it has not succeeded.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn result(&self, job: JobId, task: TaskRef) -> Result<Option<String>, Error> {
+        let row: Option<(Option<String>,)> = sqlx::query_as(RESULT.on(self.dialect))
+            .bind(job.to_string())
+            .bind(task.kind.as_str())
+            .bind(i64::from(task.index))
+            .fetch_optional(&self.read)
+            .await?;
+        Ok(row.and_then(|(result,)| result))
     }
 
     /// All tasks of a job in the order of the plan.

@@ -90,6 +90,12 @@ impl Tx {
         }
     }
 
+    /// Leaves the hint that so many tasks can be claimed.
+    pub(crate) fn leave_tasks(&mut self, count: i64) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.leave(Hint::Tasks { count });
+    }
+
     /// Leaves the hint that a job has new events. It belongs to the job's own trace if no call is behind this change.
     pub(crate) fn leave_events(&mut self, job: JobId, of_job: Option<TraceContext>) {
         if self.job_trace.is_none() {

@@ -44,7 +44,7 @@ macro_rules! commit {
             "UPDATE uploads SET durable_offset = $3, updated_at_ms = {now}, expires_at_ms = {now} + $4
              WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3",
             $also,
-            " RETURNING {upload}, quota_bytes"
+            " RETURNING {upload}, quota_bytes, wake_at_offset"
         )
     };
 }
@@ -105,7 +105,10 @@ impl Catalog {
             .bind(millis(expiry));
         let committed = change_one(commit, &self.write).await?;
         match committed {
-            Some(row) => Ok(Commit::Done(Upload::try_from(&row)?)),
+            Some(row) => {
+                self.wake_for_bytes(&row).await;
+                Ok(Commit::Done(Upload::try_from(&row)?))
+            }
             None => self.commit_reserving(id, epoch, offset, expiry).await,
         }
     }

@@ -75,6 +75,8 @@ pub(crate) struct ServeConfig {
     pub(crate) store: Option<String>,
     /// How many tasks the worker runs at a time.
     pub(crate) worker_slots: NonZeroUsize,
+    /// What tasks may take together, in bytes; absent: the machine doesn't say what it has.
+    pub(crate) worker_memory: Option<u64>,
     /// The address space of one ffmpeg process, in bytes; absent: the media crate's own choice.
     pub(crate) encoder_memory: Option<u64>,
     /// How long an ffmpeg process may get no further; absent: the media crate's own choice.
@@ -236,6 +238,7 @@ impl ServeOptions {
             redis_prefix: self.redis_prefix.unwrap_or_else(|| REDIS_PREFIX.to_owned()),
             store: self.store,
             worker_slots: self.worker_slots.unwrap_or_else(|| slots::fitting(self.worker_memory)),
+            worker_memory: slots::memory_bytes(self.worker_memory),
             encoder_memory: self.encoder_memory.map(|size| size.0),
             encoder_stall: self.encoder_stall.map(|stall| stall.0),
             public_url: self.public_url,

@@ -8,8 +8,10 @@ mod calls;
 mod client;
 mod endpoints;
 mod error;
+mod movie;
 mod retry;
 mod stream;
+mod tail;
 mod upload;
 mod watch;
 

@@ -59,7 +59,8 @@ impl Client {
     /// Sends what an upload still lacks of `file`, which is `size_bytes` long, and gives the complete upload back.
     ///
     /// Attempts that fail are repeated by the [`RetryPolicy`](crate::RetryPolicy), counted anew whenever more of the file
-    /// has become durable. At most 16 MiB are on their way without an acknowledgement, and little more is in memory.
+    /// has become durable. Of a film whose index stands at its end, the end is sent first, if the server takes it
+    /// ([`Client::put_tail`]). At most 16 MiB are on their way without an acknowledgement, and little more is in memory.
     ///
     /// # Errors
     /// [`Error::FileChanged`] if the file is not as long as the upload, now or in the middle. [`Error::UploadEnded`] if the
@@ -79,6 +80,9 @@ impl Client {
             && expected_bytes != size_bytes
         {
             return Err(Error::FileChanged { expected_bytes });
+        }
+        if let Err(error) = self.put_tail(&upload, file, size_bytes).await {
+            tracing::debug!(upload.id = upload.id, %error, "no tail was sent ahead");
         }
         let mut transfer = Transfer {
             upload_id: upload.id.clone(),

@@ -178,3 +178,21 @@ async fn a_file_that_changed_its_size_is_refused() {
     }
     assert!(!server.shared().finished);
 }
+
+#[tokio::test]
+async fn a_server_that_takes_no_tail_gets_the_file() {
+    let server = TestServer::start();
+    let box_of = |kind: &[u8; 4], bytes: usize| {
+        let length = u32::try_from(bytes + 8).expect("a small box");
+        [&length.to_be_bytes()[..], kind, &file(bytes)].concat()
+    };
+    let film = [box_of(b"ftyp", 8), box_of(b"mdat", 3 * MIB), box_of(b"moov", MIB)].concat();
+    let mut source = Cursor::new(&film);
+    let tail = server
+        .client()
+        .put_tail(&upload(film.len()), &mut source, film.len() as u64)
+        .await;
+    assert_eq!(tail.expect_err("it has none").reason(), "FEATURE_UNAVAILABLE");
+    send(&server, &film).await.expect("a complete upload");
+    assert!(server.shared().stored == film);
+}

@@ -31,6 +31,22 @@ pub struct NewTask {
     pub ready_at: ReadyAt,
     /// How much of the source it turns into renditions, in milliseconds; 0 if it makes none.
     pub weight_ms: i64,
+    /// How long after the job's creation somebody who watches from the start will want it, in milliseconds: what is wanted
+    /// sooner is claimed sooner.
+    pub due_ms: i64,
+    /// What it takes of a worker's memory, in MiB, by estimate.
+    pub memory_mib: i64,
+}
+
+impl ReadyAt {
+    /// The offset up to which the upload must be there; `None` if all of it must.
+    #[must_use]
+    pub fn offset(self) -> Option<i64> {
+        match self {
+            Self::Complete => None,
+            Self::Offset(offset) => Some(offset.0),
+        }
+    }
 }
 
 impl TaskRef {
@@ -50,16 +66,22 @@ impl NewTask {
             after,
             ready_at: ReadyAt::Complete,
             weight_ms: 0,
+            due_ms: 0,
+            memory_mib: 0,
         }
     }
 }
 
-/// The tasks that every job begins with; the plan task adds the rest.
+/// How much of an upload must be there before anything is looked for in it, in bytes: most headers fit.
+const FIRST_LOOK_BYTES: i64 = 64 << 10;
+
+/// The tasks that every job begins with; the plan task adds the rest. Both wait for more if what is there doesn't tell enough.
 #[must_use]
 pub fn first_tasks() -> Vec<NewTask> {
     let probe = TaskRef::only(TaskKind::Probe);
-    vec![
-        NewTask::new(probe, vec![]),
-        NewTask::new(TaskRef::only(TaskKind::Plan), vec![probe]),
-    ]
+    let early = |task, after| NewTask {
+        ready_at: ReadyAt::Offset(Offset(FIRST_LOOK_BYTES)),
+        ..NewTask::new(task, after)
+    };
+    vec![early(probe, vec![]), early(TaskRef::only(TaskKind::Plan), vec![probe])]
 }

@@ -1,5 +1,6 @@
 //! What Reelway is about, without I/O: ids, states, the ladder, the task graph, reasons for failure, and limits.
 
+mod codec;
 mod event;
 mod graph;
 mod hint;
@@ -14,6 +15,7 @@ mod tenant;
 mod trace;
 mod webhook;
 
+pub use codec::VideoCodec;
 pub use event::{Change, JobEvent};
 pub use graph::{NewTask, ReadyAt, TaskRef, first_tasks};
 pub use hint::{Hint, Notice};
@@ -21,7 +23,7 @@ pub use id::{ApiKeyId, IdError, JobId, StoreId, TaskId, UploadId, WebhookId, Wor
 pub use ladder::{DEFAULT_PRESET, EncoderSpeed, Ladder, NO_PRESET, Rung, RungSize, preset, preset_names};
 pub use number::{EventSeq, FileEpoch, LeaseEpoch, Offset, Timestamp, WriterEpoch};
 pub use reason::{Failure, FieldViolation, GrpcCode, Reason, Retry};
-pub use resource::{RenditionInfo, Sample, SourceInfo};
+pub use resource::{Quality, RenditionInfo, Sample, SourceInfo};
 pub use state::{JobState, StateError, TaskKind, TaskState, UploadKind, UploadState, WebhookEvent};
 pub use tenant::{Tenant, TenantError};
 pub use trace::{TraceContext, TraceContextError};

@@ -8,6 +8,10 @@ pub const UPLOAD_BYTES_MAX: i64 = 5 << 40;
 pub const CHUNK_BYTES_MAX: usize = 2 << 20;
 /// The largest gRPC message that a server decodes; a larger one is refused before it is read.
 pub const MESSAGE_BYTES_MAX: usize = CHUNK_BYTES_MAX + (64 << 10);
+/// The longest tail that may be sent ahead of the rest of an upload, in bytes: the index of a film of a day.
+pub const TAIL_BYTES_MAX: u64 = 64 << 20;
+/// How long it may take to send a tail: one that is slower comes ahead of nothing.
+pub const TAIL_TIME_MAX: Duration = Duration::from_secs(600);
 /// After so many new bytes a long stream starts to make them durable, so that little is sent again after a crash.
 pub const COMMIT_BYTES: i64 = 8 << 20;
 /// A write stream on which nothing arrives for so long is ended; what came is kept.
@@ -59,6 +63,10 @@ pub const ATTEMPTS_MAX: i32 = 4;
 pub const BACKOFF_MIN: Duration = Duration::from_millis(500);
 /// The longest pause before another attempt.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// An audio track's runs are less than this; the index of a run's task is its track's times this, and its own.
+pub const AUDIO_RUNS_MAX: usize = 10_000;
+/// The highest priority of a job; the lowest is as far below 0.
+pub const PRIORITY_MAX: i32 = 100;
 /// The most tasks of one job.
 pub const TASKS_PER_JOB_MAX: usize = 20_000;
 /// The most of ffmpeg's standard error that is kept, in bytes, from its end.

@@ -157,6 +157,8 @@ reasons! {
     SizeFixed = "SIZE_FIXED", FailedPrecondition, 400, Never;
     /// The upload is put together from others, and no client writes it.
     UploadNotWritable = "UPLOAD_NOT_WRITABLE", FailedPrecondition, 403, Never;
+    /// The upload takes no tail ahead of time, or not this one: the message says why. The upload itself goes on as if none was sent.
+    TailUnusable = "TAIL_UNUSABLE", FailedPrecondition, 409, Never;
     /// What is named as a part is not one: unknown, ended without being complete, or not created as one.
     PartUnusable = "PART_UNUSABLE", FailedPrecondition, 400, Never;
     /// Nothing arrived for too long; what came is kept.

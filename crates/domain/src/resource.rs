@@ -44,6 +44,21 @@ pub struct RenditionInfo {
     pub bitrate_peak: i64,
     /// The media playlist's name below `/play/{job}/`; empty until published.
     pub playlist: String,
+    /// The language as BCP 47 names it; empty if the source doesn't tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub language: String,
+    /// The likeness to the source, if it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
+}
+
+/// How like its source a rendition is, measured on excerpts scaled to the source's size.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// VMAF, 0 to 100; `None` where ffmpeg can't measure it.
+    pub vmaf: Option<f64>,
+    /// SSIM of the luma, 0 to 1.
+    pub ssim: f64,
 }
 
 /// How far something is, at this moment. Samples may be lost and merged; only the newest matters.

@@ -117,12 +117,24 @@ words!(
         Probe = "probe",
         /// Reads the packet index and lays out the other tasks.
         Plan = "plan",
-        /// Encodes one chunk of the video at all rungs.
+        /// Encodes one chunk of the video at its smallest rung alone, ahead of the others, so that playing can begin.
+        Lead = "lead",
+        /// Encodes a few excerpts, to know how many bits this source needs.
+        Trial = "trial",
+        /// Encodes one chunk of the video at all rungs (all others, if a lead task makes the smallest).
         Video = "video",
-        /// Encodes one audio track.
+        /// Encodes one run of an audio track.
         Audio = "audio",
+        /// Turns one text track into WebVTT.
+        Subtitles = "subtitles",
         /// Takes one picture.
         Poster = "poster",
+        /// Takes small pictures at regular times, for search.
+        Storyboard = "storyboard",
+        /// Makes one file for download of a rendition.
+        Download = "download",
+        /// Holds the whole file against what was planned from its index while it arrived.
+        Verify = "verify",
         /// Writes the playlists.
         Package = "package",
         /// Counts the sums and publishes.

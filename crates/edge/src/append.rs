@@ -16,7 +16,7 @@ use reelway_domain::{Failure, Reason};
 use tonic::Status;
 use tracing::Instrument as _;
 
-pub(crate) use arriving::Arriving;
+pub(crate) use arriving::{Arrived, Arriving};
 pub(crate) use digest::{Algorithm, Expected};
 
 use crate::{Edge, caller::Caller};

@@ -29,16 +29,17 @@ pub use origin::AllowedOrigin;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 /// What pages may say.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, Content-Digest, Content-Disposition, Repr-Digest, Want-Repr-Digest, Idempotency-Key, If-None-Match, Last-Event-ID, \
+    "Authorization, Content-Type, Content-Digest, Content-Disposition, Content-Range, Repr-Digest, Want-Repr-Digest, Idempotency-Key, If-None-Match, Last-Event-ID, \
      Prefer, Range, Tus-Resumable, Upload-Checksum, Upload-Complete, Upload-Concat, Upload-Defer-Length, \
      Upload-Draft-Interop-Version, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Request-ID, \
      X-Requested-With, traceparent, tracestate",
 );
 /// What pages may read beyond what every page may.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Accept-Patch, Content-Digest, Content-Range, ETag, Location, Repr-Digest, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, \
+    "Accept-Patch, Content-Digest, Content-Range, ETag, Link, Location, Repr-Digest, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, \
      Tus-Resumable, Tus-Version, Upload-Complete, Upload-Concat, Upload-Defer-Length, Upload-Draft-Interop-Version, \
-     Upload-Expires, Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, WWW-Authenticate, X-Request-ID",
+     Upload-Expires, Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, Upload-Tail-Limit, \
+     Upload-Tail-Offset, WWW-Authenticate, X-Request-ID",
 );
 /// How long browsers remember the answer to a preflight, in seconds: as long as any of them does.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("7200");

@@ -17,6 +17,7 @@ mod play;
 mod problem;
 mod resumable;
 mod serve;
+mod tail;
 mod trace;
 mod tus;
 mod uploads;

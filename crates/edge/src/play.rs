@@ -33,6 +33,8 @@ const IMMUTABLE: &str = "max-age=31536000, immutable";
 const SHORT: &str = "max-age=60";
 /// A playlist that may still grow is asked for again each time.
 const GROWING: &str = "no-cache";
+/// The name of the file for download.
+const DOWNLOAD: &str = "download.mp4";
 
 /// Who may play.
 #[derive(Debug, Clone)]
@@ -82,6 +84,9 @@ impl Play {
         }
         if status.is_success() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type.name));
+            if path == DOWNLOAD {
+                headers.insert(header::CONTENT_DISPOSITION, kept_as(job));
+            }
         }
         Ok(response)
     }
@@ -130,8 +135,18 @@ fn locate(playback: &Playback, path: &str) -> Option<(OutputKey, &'static str)> 
     if path == "poster.jpg" {
         return Some((playback.poster_key.as_ref()?.parse().ok()?, freshness));
     }
+    if path == DOWNLOAD {
+        return Some((playback.download_key.as_ref()?.parse().ok()?, freshness));
+    }
     let prefix: OutputKey = playback.prefix.parse().ok()?;
     Some((prefix.join(path).ok()?, freshness))
+}
+
+/// That a browser keeps the file, and under which name: one that no uploader has chosen (RFC 6266).
+fn kept_as(job: JobId) -> HeaderValue {
+    // Ids consist of letters, digits and `_`.
+    HeaderValue::try_from(format!("attachment; filename=\"{job}.mp4\""))
+        .unwrap_or(HeaderValue::from_static("attachment"))
 }
 
 /// A media type.

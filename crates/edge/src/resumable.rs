@@ -1,7 +1,7 @@
 //! Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload-12, interop version 8) on `/uploads/`.
 //!
 //! `POST /uploads` creates an upload ([`create`]); `HEAD`, `GET` and `DELETE` on what `Location` names tell where it stands and
-//! give it up ([`resource`]); `PATCH` appends ([`patch`]). Nothing is kept here: each request asks the upload service, and a new
+//! give it up ([`resource`]); `PATCH` appends ([`patch`]); `PUT` of `tail` below it sends its end ahead. Nothing is kept here: each request asks the upload service, and a new
 //! one ends the one before (section 4.6 of the draft).
 //!
 //! Where the draft leaves a choice:
@@ -34,6 +34,7 @@ use axum::{
     Router,
     routing::{head, post},
 };
+use http::HeaderValue;
 
 use crate::Edge;
 
@@ -43,6 +44,9 @@ const CREATION: &str = "/uploads";
 const CREATION_SLASH: &str = "/uploads/";
 /// One upload. Whatever is wrong with a name, there is nothing under it.
 const RESOURCE: &str = "/uploads/{*id}";
+
+/// The methods of an upload.
+const ALLOWED: HeaderValue = HeaderValue::from_static("HEAD, GET, PATCH, DELETE, OPTIONS");
 
 /// The routes.
 pub(crate) fn routes() -> Router<Edge> {
@@ -55,6 +59,7 @@ pub(crate) fn routes() -> Router<Edge> {
     let resource = head(resource::head)
         .get(resource::get)
         .patch(patch::append)
+        .put(resource::put_tail)
         .delete(resource::delete)
         .options(resource::discover);
     Router::new()

@@ -4,6 +4,8 @@
 //! append to it and give it up ([`resource`]). Nothing is kept here: each request asks the upload service, and a new one ends the
 //! one before, so a client that comes back never meets a lock.
 //!
+//! `PUT` of `tail` below an upload sends its end ahead ([`tail`]).
+//!
 //! Where the specification leaves a choice:
 //!
 //! - **Three keys of `Upload-Metadata` mean something**: `filename` (or `name`) and `filetype` (or `type`) become the upload's file
@@ -38,7 +40,7 @@ use axum::{
 };
 use http::{Method, StatusCode};
 
-use crate::{Edge, append::Arriving};
+use crate::{Edge, append::Arriving, tail};
 use call::Call;
 use fields::{TUS_RESUMABLE, VERSION};
 use refusal::Refusal;
@@ -84,6 +86,9 @@ async fn serve(State(edge): State<Edge>, request: Request) -> Response {
 async fn answer(call: &Call, body: Arriving) -> Result<Response, Refusal> {
     if call.method == Method::OPTIONS {
         return Ok(answer::options(&call.edge.settings));
+    }
+    if let Some(id) = call.tail_of().filter(|_| call.method == Method::PUT) {
+        return Ok(tail::put(&call.edge, &call.caller, id, call.headers(), body).await?);
     }
     fields::check_version(call.headers())?;
     match (&call.method, call.id()?) {

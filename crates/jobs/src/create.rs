@@ -4,7 +4,7 @@ use prost::Message as _;
 use reelway::v1::{self, create_job_request::Processing};
 use reelway_catalog::{Created, Job, NewJob, RequestId};
 use reelway_domain::{DEFAULT_PRESET, Failure, FieldViolation, JobId, Ladder, Reason, UploadId, preset, preset_names};
-use reelway_rpc::request::{all_valid, parse_id, parse_ladder, parse_request_id, violation};
+use reelway_rpc::request::{all_valid, parse_id, parse_ladder, parse_priority, parse_request_id, violation};
 use sha2::{Digest as _, Sha256};
 
 use crate::caller::Caller;
@@ -40,6 +40,7 @@ fn parse(request: &v1::CreateJobRequest) -> Result<Asked, Failure> {
     let mut violations = Vec::new();
     let upload = parse_id("upload_id", &request.upload_id, &mut violations);
     let processing = parse_processing(request.processing.as_ref(), &mut violations);
+    let priority = parse_priority(request.priority, &mut violations);
     let request_id = parse_request_id(&request.request_id, &mut violations).map(|id| RequestId {
         id: id.to_string(),
         method: "CreateJob",
@@ -54,6 +55,7 @@ fn parse(request: &v1::CreateJobRequest) -> Result<Asked, Failure> {
         id: JobId::new(),
         preset,
         ladder,
+        priority,
     };
     Ok(Asked {
         upload,

@@ -36,6 +36,11 @@ async fn sweep(catalog: &Catalog, store: &DiskStore, now: SystemTime) -> Result<
             swept(&file, "upload", store.remove_upload_file(file.upload, file.epoch).await);
         }
     }
+    for tail in old(store.list_tails().await?, now) {
+        if tail.is_draft() || !catalog.keeps_tail(tail.upload, tail.tail).await? {
+            swept(&tail, "tail", store.remove_tail_file(&tail).await);
+        }
+    }
     for id in old(store.list_jobs().await?, now) {
         if !catalog.knows_job(id).await? {
             swept(&id, "job", store.output(id).remove().await);
@@ -63,7 +68,8 @@ fn old<I>(stored: Vec<Stored<I>>, now: SystemTime) -> impl Iterator<Item = I> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use reelway_domain::{FileEpoch, JobId, UploadId, WriterEpoch};
+    use reelway_catalog::TailSet;
+    use reelway_domain::{FileEpoch, JobId, Offset, UploadId, WriterEpoch};
 
     use super::*;
     use crate::testing::Fixture;
@@ -119,5 +125,27 @@ mod tests {
         let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
         sweep(&fixture.catalog, &fixture.store, later).await.unwrap();
         assert!(path(0).exists() && !path(9).exists());
+    }
+
+    #[tokio::test]
+    async fn of_tails_only_those_stay_that_are_known() {
+        let fixture = Fixture::new().await;
+        let (catalog, store) = (&fixture.catalog, &fixture.store);
+        let upload = fixture.upload_with_job().await;
+        for tail in [5, 6] {
+            let draft = store.begin_tail(upload.id, Offset(tail)).await.unwrap();
+            draft.keep().await.unwrap();
+        }
+        let set = catalog.set_tail(&upload.tenant, upload.id, Offset(5)).await.unwrap();
+        assert!(matches!(set, TailSet::Set(_)), "{set:?}");
+        let _draft = store.begin_tail(upload.id, Offset(5)).await.unwrap();
+        sweep(catalog, store, SystemTime::now()).await.unwrap();
+        assert_eq!(store.list_tails().await.unwrap().len(), 3, "too young");
+        let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
+        sweep(catalog, store, later).await.unwrap();
+        let left = store.list_tails().await.unwrap();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(store.tail_path(upload.id, Offset(5)).exists());
+        assert!(store.upload_path(upload.id, FileEpoch::FIRST).exists());
     }
 }

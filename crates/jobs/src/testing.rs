@@ -31,6 +31,7 @@ pub(crate) fn new_upload() -> NewUpload {
             id: JobId::new(),
             preset: "fast".into(),
             ladder: preset("fast").unwrap(),
+            priority: 0,
         }),
         webhook_url: None,
         client_state: String::new(),

@@ -72,6 +72,9 @@ const AUDIO_CODECS: &[(&str, &str)] = &[
     ("pcm_mulaw", "pcm_mulaw"),
 ];
 
+/// The codecs of subtitles that are text, as probes name them. Those that are pictures stay out.
+const TEXT_CODECS: &[&str] = &["subrip", "mov_text", "ass", "webvtt", "text"];
+
 /// The decoder of most cover art. ffprobe gives up if it may not open the decoder of a stream, even one that is not used.
 const COVER_DECODER: &str = "png";
 
@@ -81,6 +84,11 @@ pub(crate) fn is_allowed(codec: &str) -> bool {
         .concat()
         .iter()
         .any(|(name, _)| *name == codec)
+}
+
+/// Whether subtitles of this codec are text that is read here.
+pub(crate) fn is_text(codec: &str) -> bool {
+    TEXT_CODECS.contains(&codec)
 }
 
 /// The options that keep a hostile file from doing harm. They only work before `-i`.

@@ -1,8 +1,9 @@
 //! Everything that knows media: probe, packet index, plan, ffmpeg command lines, fMP4 pieces, playlists, and the sandbox
 //! around every ffmpeg process.
 //!
-//! The order of use is `probe` → `plan` → (`encode_chunk` for each chunk, `encode_audio`, `take_poster`) → `package`.
+//! The order of use is `probe` → `plan` → (`encode_chunk` for each chunk, `encode_audio`, `read_subtitles`, `take_poster`) → `package`.
 
+mod download;
 mod encode;
 mod error;
 mod ffmpeg;
@@ -10,6 +11,7 @@ mod ffprobe;
 pub mod fmp4;
 mod index;
 mod input;
+mod layout;
 mod limits;
 mod package;
 mod plan;
@@ -20,15 +22,25 @@ mod sandbox;
 #[cfg(test)]
 mod testbench;
 mod tools;
+mod webvtt;
 
-pub use encode::{ChunkOutput, encode_audio, encode_chunk, encode_chunk_thriftily, take_poster};
+pub use download::{DownloadTracks, download_rung, make_download};
+pub use encode::{
+    AudioReading, Caps, ChunkJob, ChunkOutput, Rungs, Storyboard, SubtitleText, Trial, draw_storyboard, encode_audio,
+    encode_chunk, encode_chunk_thriftily, memory_mib, read_subtitles, take_poster, trial_chunks, try_out,
+};
 pub use error::Error;
+pub use layout::{Arrived, Layout, layout};
 pub use limits::Limits;
 pub use package::{
-    AUDIO_RENDITION, AudioPieces, ChunkPieces, MASTER_PLAYLIST, Package, Piece, PieceSet, PlaylistFile, package,
+    AUDIO_RENDITION, AudioPieces, ChunkPieces, Growing, MANIFEST, MASTER_PLAYLIST, Made, Package, Piece, PieceSet,
+    PlaylistFile, RunPieces, SubtitlePieces, package, package_growing,
 };
-pub use plan::{AudioPlan, ChunkPlan, Plan, Rational, SegmentPlan, TICKS_PER_SECOND, VideoPlan, make_plan};
-pub use probe::{AudioStream, Colour, Probe, VideoStream, probe};
+pub use plan::{
+    AudioPlan, AudioRun, AudioSeek, ByteRange, ChunkPlan, Plan, PlanView, Rational, SegmentPlan, SubtitlePlan,
+    TICKS_PER_SECOND, VideoPlan, make_early_plan, make_plan,
+};
+pub use probe::{AudioStream, Colour, Mastering, Probe, SubtitleStream, VideoStream, probe};
 pub use progress::EncodeProgress;
 pub use sandbox::Confinement;
-pub use tools::{Tools, Workspace};
+pub use tools::{Features, Tools, Workspace};

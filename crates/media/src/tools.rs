@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use reelway_domain::Reason;
+use reelway_domain::{Failure, Reason, RungSize, VideoCodec};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,9 +28,46 @@ struct Found {
     ffmpeg: PathBuf,
     ffprobe: PathBuf,
     version: String,
-    tone_maps: bool,
+    features: Features,
     limits: Limits,
     confinement: Confinement,
+}
+
+/// What this ffmpeg was built with, beyond what is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features {
+    /// It encodes HEVC, by libx265.
+    pub hevc: bool,
+    /// It encodes AV1, by SVT-AV1.
+    pub av1: bool,
+    /// It turns high dynamic range into what every screen shows, by zimg.
+    pub tone_maps: bool,
+    /// It measures VMAF.
+    pub vmaf: bool,
+}
+
+impl Features {
+    fn of(banner: &str) -> Self {
+        let with = |library: &str| {
+            banner
+                .split_whitespace()
+                .any(|word| word == format!("--enable-{library}"))
+        };
+        Self {
+            hevc: with("libx265"),
+            av1: with("libsvtav1"),
+            tone_maps: with("libzimg"),
+            vmaf: with("libvmaf"),
+        }
+    }
+
+    fn encodes(self, codec: VideoCodec) -> bool {
+        match codec {
+            VideoCodec::H264 => true,
+            VideoCodec::Hevc => self.hevc,
+            VideoCodec::Av1 => self.av1,
+        }
+    }
 }
 
 /// Where one task works: with which tools, on which file, in which directory, and until when.
@@ -87,7 +124,7 @@ impl Tools {
             ffmpeg: ffmpeg.to_owned(),
             ffprobe: ffprobe.to_owned(),
             version,
-            tone_maps: banner.contains("--enable-libzimg"),
+            features: Features::of(&banner),
             limits,
             confinement: Confinement::of_this_kernel(),
         })))
@@ -114,7 +151,30 @@ impl Tools {
     /// Whether high dynamic range can be turned into what every screen shows.
     #[must_use]
     pub fn tone_maps(&self) -> bool {
-        self.0.tone_maps
+        self.0.features.tone_maps
+    }
+
+    /// What this ffmpeg was built with.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        self.0.features
+    }
+
+    /// Whether all of these rungs can be made here.
+    ///
+    /// # Errors
+    /// `FEATURE_UNAVAILABLE` if an encoder is missing; the message tells which.
+    pub fn check(&self, rungs: &[RungSize]) -> Result<(), Failure> {
+        let missing = rungs.iter().find(|rung| !self.0.features.encodes(rung.codec));
+        let library = match missing.map(|rung| rung.codec) {
+            None | Some(VideoCodec::H264) => return Ok(()),
+            Some(VideoCodec::Hevc) => "libx265, the HEVC encoder",
+            Some(VideoCodec::Av1) => "libsvtav1, the AV1 encoder",
+        };
+        let message = format!(
+            "The ffmpeg of this server was built without {library}. Choose another preset, or install an ffmpeg that has it."
+        );
+        Err(Failure::new(Reason::FeatureUnavailable, message))
     }
 
     /// The limits that every process runs under.
@@ -179,6 +239,28 @@ mod tests {
         for new in ["5.1.9-0+deb12u1", "n7.1", "6", "10.0", "N-112233-gabcdef", "git-2024"] {
             assert!(!is_too_old(new), "{new}");
         }
+    }
+
+    #[test]
+    fn libraries_are_read_from_the_banner() {
+        let features =
+            Features::of("ffmpeg version 5.1\nconfiguration: --enable-libx264 --enable-libx265 --enable-libzimg2");
+        assert!(features.encodes(VideoCodec::H264) && features.encodes(VideoCodec::Hevc));
+        assert!(!features.encodes(VideoCodec::Av1) && !features.tone_maps && !features.vmaf);
+    }
+
+    #[tokio::test]
+    async fn a_preset_without_its_encoder_is_refused() {
+        let mut tools = Tools::find(Limits::default()).await.unwrap();
+        let rungs = reelway_domain::preset("av1").unwrap().fit(640, 360, false);
+        let found = Arc::get_mut(&mut tools.0).unwrap();
+        found.features.av1 = false;
+        let failure = tools.check(&rungs).unwrap_err();
+        assert_eq!(failure.reason, Reason::FeatureUnavailable);
+        assert!(failure.message.contains("libsvtav1"), "{}", failure.message);
+        tools
+            .check(&reelway_domain::preset("standard").unwrap().fit(640, 360, false))
+            .unwrap();
     }
 
     #[tokio::test]

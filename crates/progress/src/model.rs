@@ -135,6 +135,7 @@ fn part(task: &Task) -> Part {
     Part {
         task: task.id,
         kind: task.kind,
+        index: task.index,
         state: task.state,
         lease_epoch: task.lease_epoch,
         weight_ms: task.weight_ms,

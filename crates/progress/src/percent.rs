@@ -1,13 +1,14 @@
 //! How far a job is, from the states of its tasks and the newest samples. Pure arithmetic.
 //!
-//! Each kind of task has a share of the whole ([`share`]), and kinds that the job doesn't have are left out. Within a
-//! kind, a task counts by how much of the source it turns into renditions; if none does, each task counts the same. A
+//! Each kind of task has a share of the whole ([`share`]), and kinds that the job doesn't have are left out. The lead is video like
+//! the rest of it. Within a kind, a task counts by how much of the source it turns into renditions; if none does, each task
+//! counts the same. A
 //! task that succeeded is done in full, one that runs as far as its newest sample says, any other not at all. Until the
 //! plan is there, everything that it may add is expected.
 
 use std::collections::HashMap;
 
-use reelway_domain::{JobState, LeaseEpoch, TaskId, TaskKind, TaskState};
+use reelway_domain::{JobState, LeaseEpoch, TaskId, TaskKind, TaskState, limits};
 
 /// What a job that has not succeeded stays below, in percent.
 const UNFINISHED_MAX: f64 = 99.9;
@@ -17,6 +18,7 @@ const UNFINISHED_MAX: f64 = 99.9;
 pub(crate) struct Part {
     pub(crate) task: TaskId,
     pub(crate) kind: TaskKind,
+    pub(crate) index: i32,
     pub(crate) state: TaskState,
     pub(crate) lease_epoch: LeaseEpoch,
     /// How much of the source it turns into renditions, in milliseconds.
@@ -49,11 +51,20 @@ pub(crate) struct Measure {
 /// The share of a kind in the whole, in percent. They add up to 100.
 fn share(kind: TaskKind, has_video: bool) -> f64 {
     match kind {
-        TaskKind::Probe | TaskKind::Plan | TaskKind::Poster => 1.0,
-        TaskKind::Video => 90.0,
+        TaskKind::Probe
+        | TaskKind::Plan
+        | TaskKind::Trial
+        | TaskKind::Subtitles
+        | TaskKind::Poster
+        | TaskKind::Storyboard
+        | TaskKind::Download
+        | TaskKind::Verify => 1.0,
+        TaskKind::Video => 85.0,
+        // Its work is part of the video's.
+        TaskKind::Lead => 0.0,
         // The work on a source without video is nearly all audio.
         TaskKind::Audio if has_video => 3.0,
-        TaskKind::Audio => 93.0,
+        TaskKind::Audio => 88.0,
         TaskKind::Package | TaskKind::Finish => 2.0,
     }
 }
@@ -65,8 +76,8 @@ pub(crate) fn measure(state: JobState, parts: &[Part], samples: &HashMap<TaskId,
         let done_ms = done_ms(part, samples);
         match part.kind {
             TaskKind::Video => measure.video_ms += done_ms,
-            TaskKind::Audio => measure.audio_ms.push(done_ms),
-            TaskKind::Probe | TaskKind::Plan | TaskKind::Poster | TaskKind::Package | TaskKind::Finish => {}
+            TaskKind::Audio => add_to_track(&mut measure.audio_ms, part.index, done_ms),
+            _ => {}
         }
         measure.speed += running(part, samples).map_or(0.0, |sample| sample.speed);
     }
@@ -74,11 +85,28 @@ pub(crate) fn measure(state: JobState, parts: &[Part], samples: &HashMap<TaskId,
     measure
 }
 
+/// The kind whose share a task is part of.
+fn counted_as(kind: TaskKind) -> TaskKind {
+    match kind {
+        TaskKind::Lead => TaskKind::Video,
+        other => other,
+    }
+}
+
+/// A track is encoded in runs, each a task.
+fn add_to_track(tracks_ms: &mut Vec<i64>, index: i32, done_ms: i64) {
+    let track = usize::try_from(index).unwrap_or(0) / limits::AUDIO_RUNS_MAX;
+    if tracks_ms.len() <= track {
+        tracks_ms.resize(track + 1, 0);
+    }
+    tracks_ms[track] += done_ms;
+}
+
 fn percent(state: JobState, parts: &[Part], samples: &HashMap<TaskId, Running>) -> f64 {
     if state == JobState::Succeeded {
         return 100.0;
     }
-    let of_kind = |kind| parts.iter().filter(move |part| part.kind == kind);
+    let of_kind = |kind| parts.iter().filter(move |part| counted_as(part.kind) == kind);
     let planned = of_kind(TaskKind::Plan).any(|part| part.state == TaskState::Succeeded);
     let has_video = !planned || of_kind(TaskKind::Video).next().is_some();
     let (mut whole, mut done) = (0.0, 0.0);
@@ -128,6 +156,7 @@ mod tests {
         Part {
             task: TaskId::new(),
             kind,
+            index: 0,
             state,
             lease_epoch: LeaseEpoch(2),
             weight_ms,
@@ -144,6 +173,7 @@ mod tests {
         vec![
             queued(TaskKind::Probe, 0),
             queued(TaskKind::Plan, 0),
+            queued(TaskKind::Lead, 1_000),
             queued(TaskKind::Video, 6_000),
             queued(TaskKind::Video, 3_000),
             queued(TaskKind::Audio, 9_000),
@@ -188,7 +218,7 @@ mod tests {
         for part in &mut parts[..2] {
             part.state = TaskState::Succeeded;
         }
-        parts[2].state = TaskState::Running;
+        parts[3].state = TaskState::Running;
         let idle = measure(JobState::Running, &parts, &HashMap::new());
         let sample = |lease_epoch, done_ms| {
             let running = Running {
@@ -196,10 +226,14 @@ mod tests {
                 done_ms,
                 speed: 1.5,
             };
-            measure(JobState::Running, &parts, &HashMap::from([(parts[2].task, running)]))
+            measure(JobState::Running, &parts, &HashMap::from([(parts[3].task, running)]))
         };
         let half = sample(2, 3_000);
-        assert!((half.percent - idle.percent - 30.0).abs() < 1e-9, "{half:?}");
+        // 3 of 10 seconds of the video, which is 85 of the 95 that the kinds of this job come to.
+        assert!(
+            (half.percent - idle.percent - 0.3 * 8500.0 / 95.0).abs() < 1e-9,
+            "{half:?}"
+        );
         assert_eq!(
             (half.video_ms, half.audio_ms.as_slice(), half.speed.to_bits()),
             (3_000, &[0][..], 1.5_f64.to_bits())
@@ -207,6 +241,17 @@ mod tests {
         assert_eq!(sample(1, 3_000), idle, "an earlier claim");
         assert_eq!(sample(2, 99_000).video_ms, 6_000);
         assert_eq!(sample(2, -5).video_ms, 0);
+    }
+
+    #[test]
+    fn the_runs_of_a_track_count_together() {
+        let run = |index, weight_ms| Part {
+            index,
+            ..part(TaskKind::Audio, TaskState::Succeeded, weight_ms)
+        };
+        let runs = [run(0, 5_000), run(1, 4_000), run(20_000, 3_000)];
+        let measure = measure(JobState::Running, &runs, &HashMap::new());
+        assert_eq!(measure.audio_ms, [9_000, 0, 3_000]);
     }
 
     #[test]

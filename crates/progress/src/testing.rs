@@ -153,6 +153,7 @@ impl Fixture {
             id: JobId::new(),
             preset: "fast".into(),
             ladder: preset("fast").unwrap(),
+            priority: 0,
         });
         let new = NewUpload {
             id: UploadId::new(),
@@ -286,10 +287,13 @@ fn effect(kind: TaskKind) -> Effect {
             renditions,
             prefix: "package/1".into(),
             poster_key: None,
+            download_key: None,
+            manifest_name: None,
+            storyboard_name: None,
             missing_frames: 0,
         }),
         TaskKind::Finish => Effect::Finished,
-        TaskKind::Video | TaskKind::Audio | TaskKind::Poster => Effect::None,
+        _ => Effect::None,
     }
 }
 

@@ -85,6 +85,8 @@ impl Writer {
                 return Err(self.fail(other_file(&self.row, &expected, &actual)).await);
             }
         }
+        let known_tail = self.row.tail_offset;
+        self.shared.prove_tail(&self.row).await;
         let (id, epoch) = (self.row.id, self.row.writer_epoch);
         match self.shared.catalog.complete_upload(id, epoch, size.0).await? {
             Commit::Superseded => Err(Stopped::Fenced),
@@ -96,6 +98,13 @@ impl Writer {
                 }
                 tracing::info!(upload.id = %id, size_bytes = size.0, "upload complete");
                 self.shared.drop_files(&row, &gathered).await;
+                if let Some(tail) = row.tail_offset {
+                    // One that came since the last commit.
+                    if known_tail.is_none() {
+                        self.shared.prove_tail(&row).await;
+                    }
+                    self.shared.remove_tail(id, tail).await;
+                }
                 if row.kind == UploadKind::Partial {
                     self.shared.parts_changed.notify_one();
                 }

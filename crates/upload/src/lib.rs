@@ -9,7 +9,7 @@
 //! `session` puts these together, the same for both write RPCs; `service` adapts them to the RPCs.
 //!
 //! A writer also ends when somebody asks for the offset to go on from (`hand_over`). Uploads that are put together from others
-//! have a writer of their own, on any server (`join`, `joiner`).
+//! have a writer of their own, on any server (`join`, `joiner`). The end of a file may come ahead of the rest, as a preview (`tail`).
 
 mod abort;
 mod answers;
@@ -36,6 +36,7 @@ mod registry;
 mod server;
 mod service;
 mod session;
+mod tail;
 mod writer;
 
 pub use server::{Settings, UploadServer};

@@ -14,6 +14,8 @@ const CREATED: &str = "reelway_uploads_created_total";
 const COMPLETED: &str = "reelway_uploads_completed_total";
 const FAILED: &str = "reelway_uploads_failed_total";
 const ABORTED: &str = "reelway_uploads_aborted_total";
+const TAILS: &str = "reelway_upload_tails_total";
+const TAILS_DROPPED: &str = "reelway_upload_tails_dropped_total";
 
 /// Says what each metric is.
 pub(crate) fn describe() {
@@ -33,6 +35,8 @@ pub(crate) fn describe() {
     describe_counter!(COMPLETED, "Uploads that were completed.");
     describe_counter!(FAILED, "Uploads whose bytes were not what was promised.");
     describe_counter!(ABORTED, "Uploads that their clients gave up.");
+    describe_counter!(TAILS, "Tails that were sent ahead of their files.");
+    describe_counter!(TAILS_DROPPED, "Tails that were not what their files end with.");
 }
 
 pub(crate) fn bytes() -> Counter {
@@ -73,4 +77,12 @@ pub(crate) fn failed() -> Counter {
 
 pub(crate) fn aborted() -> Counter {
     counter!(ABORTED)
+}
+
+pub(crate) fn tails() -> Counter {
+    counter!(TAILS)
+}
+
+pub(crate) fn tails_dropped() -> Counter {
+    counter!(TAILS_DROPPED)
 }

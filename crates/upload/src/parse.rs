@@ -9,7 +9,7 @@ use reelway_domain::{
     DEFAULT_PRESET, Failure, FieldViolation, JobId, NO_PRESET, Reason, Tenant, UploadId, UploadKind, WebhookUrl,
     limits, preset, preset_names,
 };
-use reelway_rpc::request::{all_valid, parse_id, parse_request_id, violation};
+use reelway_rpc::request::{all_valid, parse_id, parse_priority, parse_request_id, violation};
 use sha2::{Digest as _, Sha256};
 
 use crate::server::Shared;
@@ -30,7 +30,8 @@ pub(crate) fn parse(tenant: Tenant, request: CreateUploadRequest, shared: &Share
     let (kind, parts) = parse_kind(&request, &mut violations);
     let metadata: BTreeMap<String, String> = request.metadata.into_iter().collect();
     violations.extend(check_metadata(&metadata));
-    let job = valid(parse_preset(&request.preset), &mut violations).flatten();
+    let priority = parse_priority(request.priority, &mut violations);
+    let job = valid(parse_preset(&request.preset, priority), &mut violations).flatten();
     let webhook_url = valid(parse_webhook_url(request.webhook_url.as_deref()), &mut violations).flatten();
     all_valid(violations)?;
     if webhook_url.is_some() && !shared.settings.webhooks {
@@ -66,6 +67,7 @@ fn parse_kind(request: &CreateUploadRequest, violations: &mut Violations) -> (Up
     if request.partial {
         let set = [
             ("preset", !request.preset.is_empty()),
+            ("priority", request.priority != 0),
             ("webhook_url", request.webhook_url.is_some()),
             ("part_upload_ids", count > 0),
         ];
@@ -141,7 +143,7 @@ fn check_metadata(metadata: &BTreeMap<String, String>) -> Option<FieldViolation>
 }
 
 /// The job that a preset asks for, if any.
-fn parse_preset(name: &str) -> Result<Option<NewJob>, FieldViolation> {
+fn parse_preset(name: &str, priority: i32) -> Result<Option<NewJob>, FieldViolation> {
     let name = match name {
         NO_PRESET => return Ok(None),
         "" => DEFAULT_PRESET,
@@ -158,6 +160,7 @@ fn parse_preset(name: &str) -> Result<Option<NewJob>, FieldViolation> {
         id: JobId::new(),
         preset: name.to_owned(),
         ladder,
+        priority,
     }))
 }
 
@@ -240,9 +243,9 @@ mod tests {
 
     #[test]
     fn presets() {
-        assert_eq!(parse_preset("none"), Ok(None));
-        assert_eq!(parse_preset("").unwrap().unwrap().preset, "standard");
-        let wrong = parse_preset("slow").unwrap_err().description;
+        assert_eq!(parse_preset("none", 0), Ok(None));
+        assert_eq!(parse_preset("", 0).unwrap().unwrap().preset, "standard");
+        let wrong = parse_preset("slow", 0).unwrap_err().description;
         assert!(preset_names().iter().all(|name| wrong.contains(name)), "{wrong}");
     }
 }

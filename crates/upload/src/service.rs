@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reelway::v1::{self, UploadChunk, upload_service_server::UploadService};
 use reelway_catalog::Upload;
-use reelway_domain::{Failure, Reason, UploadId, limits};
+use reelway_domain::{Failure, UploadId, limits};
 use reelway_rpc::{request::require_id, take_directly, to_status};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::either::Either;
@@ -73,10 +73,16 @@ impl UploadService for UploadServer {
 
     async fn put_upload_tail(
         &self,
-        _request: Request<Streaming<v1::PutUploadTailRequest>>,
+        request: Request<Streaming<v1::PutUploadTailRequest>>,
     ) -> Answered<v1::PutUploadTailResponse> {
-        let message = "this server takes no tails ahead of time; write the file in order";
-        Err(to_status(&Failure::new(Reason::FeatureUnavailable, message)))
+        let (caller, shared) = (identity(&request)?, Arc::clone(&self.shared));
+        let messages = match take_directly::<v1::PutUploadTailRequest, _>(&request) {
+            Some(messages) => Either::Left(ReceiverStream::new(messages).map(Ok)),
+            None => Either::Right(request.into_inner()),
+        };
+        let call = async move { shared.put_tail(&caller, messages).await };
+        let upload = Some(reelway_view::upload(&self.detached(call).await?));
+        Ok(Response::new(v1::PutUploadTailResponse { upload }))
     }
 
     async fn get_upload(&self, request: Request<v1::GetUploadRequest>) -> Answered<v1::GetUploadResponse> {

@@ -14,4 +14,5 @@ mod join_kill;
 mod refuse;
 mod sharing;
 mod stream;
+mod tail;
 mod takeover;

@@ -14,6 +14,10 @@ pub fn job(row: &Job, urls: &PlaybackUrls) -> v1::Job {
     let url = |there: bool, url: fn(&PlaybackUrls, _) -> String| {
         if there { url(urls, row.id) } else { String::new() }
     };
+    let named = |name: Option<&str>| match name {
+        Some(name) if published => urls.playlist(row.id, name),
+        _ => String::new(),
+    };
     v1::Job {
         id: row.id.to_string(),
         upload_id: row.upload.to_string(),
@@ -38,6 +42,10 @@ pub fn job(row: &Job, urls: &PlaybackUrls) -> v1::Job {
         start_time: row.started_at.map(timestamp),
         playable_time: row.playable_at.map(timestamp),
         finish_time: row.finished_at.map(timestamp),
+        manifest_url: named(row.manifest_name.as_deref()),
+        storyboard_url: named(row.storyboard_name.as_deref()),
+        download_url: url(published && row.download_key.is_some(), PlaybackUrls::download),
+        priority: row.priority,
     }
 }
 
@@ -62,6 +70,11 @@ mod tests {
             }],
             published_prefix: None,
             poster_key: Some("poster".into()),
+            download_key: None,
+            manifest_name: None,
+            storyboard_name: None,
+            priority: 0,
+            published_segments: 0,
             error: None,
             attempts: i64::MAX,
             missing_frames: 3,

@@ -47,6 +47,7 @@ mod tests {
             pending: 1,
             ready_at_offset: Some(Offset(9)),
             weight_ms: 6_000,
+            memory_mib: 0,
             attempt: 1,
             attempt_max: 4,
             lease_epoch: LeaseEpoch(8),

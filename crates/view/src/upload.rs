@@ -35,6 +35,7 @@ pub fn upload(row: &Upload) -> v1::Upload {
         client_state: row.client_state.clone(),
         partial,
         part_upload_ids: row.parts.iter().map(ToString::to_string).collect(),
+        tail_offset: row.tail_offset.map(|offset| offset.0),
     }
 }
 
@@ -63,6 +64,7 @@ mod tests {
             client_state: "tus".into(),
             kind: UploadKind::Whole,
             parts: Vec::new(),
+            tail_offset: None,
             trace: None,
             expected_sha256: Some([5; 32]),
             job: Some(JobId::new()),

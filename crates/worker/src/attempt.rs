@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reelway_catalog::{Effect, Error, Fenced, Success, Task};
-use reelway_domain::{Failure, Reason};
+use reelway_catalog::{Claim, Effect, Error, Fenced, Success, Task};
+use reelway_domain::{Failure, ReadyAt, Reason, Retry, UploadState};
 use reelway_media as media;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::{
     meter,
     scratch::Scratch,
     trace,
-    work::{self, Done, Job},
+    work::{self, Done, Ended, Job},
 };
 
 /// How often recording is tried while the catalog doesn't answer. After that the lease runs out by itself.
@@ -23,9 +23,22 @@ const RECORD_ATTEMPTS_MAX: u32 = 6;
 /// The pause between two tries.
 const RECORD_RETRY_EVERY: Duration = Duration::from_millis(500);
 
+/// What a task waits for that was begun too early.
+#[derive(Debug, Clone, Copy)]
+struct Postponement {
+    ready: ReadyAt,
+    /// The claim knew the tail of the upload.
+    tail_seen: bool,
+}
+
+/// The word for a result that counts.
+const SUCCEEDED: &str = "succeeded";
+
 /// How the work ended.
 enum Outcome {
     Done(Done),
+    /// It was too early.
+    Postponed(Postponement),
     Failed(Failure, String),
     HandBack,
     LeaseEnded(LeaseEnd),
@@ -44,10 +57,14 @@ async fn attempt(worker: &Arc<Worker>, claimed: Claimed, stop_now: CancellationT
     let mut keeper = Keeper::start(worker, &task, asked_at);
     meter::started(&claim);
     let started_at = Instant::now();
-    let outcome = do_it(worker, &Job::new(worker, claim), &mut keeper, &stop_now).await;
+    let job = Job::new(worker, claim);
+    let outcome = doubted(&job, do_it(worker, &job, &mut keeper, &stop_now).await).await;
     let worked = started_at.elapsed();
     let label = record(worker, &task, outcome).await;
     meter::ended(&task, label, worked);
+    if label == SUCCEEDED {
+        work::publish::after(&job).await;
+    }
 }
 
 async fn do_it(worker: &Worker, job: &Job, keeper: &mut Keeper, stop_now: &CancellationToken) -> Outcome {
@@ -61,7 +78,7 @@ async fn do_it(worker: &Worker, job: &Job, keeper: &mut Keeper, stop_now: &Cance
     let cancel = CancellationToken::new();
     let mut work = std::pin::pin!(work::run(job, scratch.path(), &cancel));
     let stopped = tokio::select! {
-        result = &mut work => return outcome(&job.claim.task, result),
+        result = &mut work => return outcome(&job.claim, result),
         end = keeper.ended() => Outcome::LeaseEnded(end),
         () = stop_now.cancelled() => Outcome::HandBack,
     };
@@ -69,16 +86,54 @@ async fn do_it(worker: &Worker, job: &Job, keeper: &mut Keeper, stop_now: &Cance
     cancel.cancel();
     match (work.await, stopped) {
         // It was done in the very moment in which it was to be given back.
-        (Ok(done), Outcome::HandBack) => Outcome::Done(done),
+        (Ok(Ended::Done(done)), Outcome::HandBack) => Outcome::Done(done),
         (_, stopped) => stopped,
     }
 }
 
-fn outcome(task: &Task, result: Result<Done, media::Error>) -> Outcome {
+fn outcome(claim: &Claim, result: Result<Ended, media::Error>) -> Outcome {
+    let postponed = |ready| {
+        let tail_seen = claim.upload.tail_offset.is_some();
+        Outcome::Postponed(Postponement { ready, tail_seen })
+    };
     match result {
-        Ok(done) => Outcome::Done(done),
-        Err(media::Error::Failed { failure, stderr_tail }) => Outcome::Failed(judged(task, failure), stderr_tail),
+        Ok(Ended::Done(done)) => Outcome::Done(done),
+        Ok(Ended::Postponed(ready)) => postponed(ready),
+        Err(media::Error::Failed { failure, stderr_tail }) => {
+            let failure = judged(&claim.task, failure);
+            if !is_to_be_recorded(claim, &failure) {
+                tracing::info!(
+                    job.id = %claim.job.id, task.id = %claim.task.id, reason = %failure.reason, message = failure.message,
+                    "task postponed until the upload is complete"
+                );
+                return postponed(ReadyAt::Complete);
+            }
+            Outcome::Failed(failure, stderr_tail)
+        }
         Err(media::Error::Cancelled) => Outcome::HandBack,
+    }
+}
+
+/// Whether a failure is recorded as one. What was seen of a file while it arrives proves nothing that would end the job: the whole
+/// of it has the last word.
+fn is_to_be_recorded(claim: &Claim, failure: &Failure) -> bool {
+    let goes_on = failure.reason.retry() == Retry::WithBackoff && claim.task.attempt < claim.task.attempt_max;
+    goes_on || claim.upload.state == UploadState::Complete
+}
+
+/// A failure for good that rests on an index which the whole file has not confirmed yet is tried again later: the verify task,
+/// which is due first, may throw the plan away.
+async fn doubted(job: &Job, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Failed(failure, stderr_tail)
+            if failure.reason.retry() != Retry::WithBackoff
+                && job.claim.task.attempt < job.claim.task.attempt_max
+                && job.is_unverified().await =>
+        {
+            let message = format!("the source was not verified yet: {}", failure.message);
+            Outcome::Failed(Failure::new(Reason::EncoderFailed, message), stderr_tail)
+        }
+        outcome => outcome,
     }
 }
 
@@ -109,7 +164,7 @@ async fn record(worker: &Worker, task: &Task, outcome: Outcome) -> &'static str 
         Outcome::LeaseEnded(end) => {
             tracing::info!(job.id = %task.job, task.id = %task.id, why = ?end, "lease ended before the task");
         }
-        Outcome::Done(_) | Outcome::HandBack => {}
+        Outcome::Done(_) | Outcome::Postponed(_) | Outcome::HandBack => {}
     }
     let fenced = persist(worker, task, &outcome).await;
     if let Err(error) = &fenced {
@@ -121,14 +176,16 @@ async fn record(worker: &Worker, task: &Task, outcome: Outcome) -> &'static str 
         work::discard(worker, task).await;
     }
     let label = label(&outcome, &fenced);
-    trace::ended(label, !counts && !matches!(outcome, Outcome::HandBack));
+    let is_failure = !counts && !matches!(outcome, Outcome::Postponed(_) | Outcome::HandBack);
+    trace::ended(label, is_failure);
     label
 }
 
 fn label(outcome: &Outcome, fenced: &Result<Fenced, Error>) -> &'static str {
     match (outcome, fenced) {
-        (Outcome::Done(_), Ok(Fenced::Done)) => "succeeded",
+        (Outcome::Done(_), Ok(Fenced::Done)) => SUCCEEDED,
         (Outcome::Failed(..), Ok(Fenced::Done)) => "failed",
+        (Outcome::Postponed(_), Ok(Fenced::Done)) => "postponed",
         (Outcome::HandBack, Ok(Fenced::Done)) => "handed_back",
         (_, Ok(Fenced::LeaseLost)) | (Outcome::LeaseEnded(_), Ok(_)) => "lease_lost",
         (_, Err(_)) => "unrecorded",
@@ -161,7 +218,61 @@ async fn persist_once(worker: &Worker, task: &Task, outcome: &Outcome) -> Result
         }
         Outcome::Done(done) => worker.catalog.succeed(task, &done.result, &done.effect).await,
         Outcome::Failed(failure, stderr_tail) => worker.catalog.fail_attempt(task, failure, stderr_tail).await,
+        Outcome::Postponed(Postponement { ready, tail_seen }) => {
+            worker.catalog.postpone(task, *ready, *tail_seen).await
+        }
         Outcome::HandBack => worker.catalog.hand_back(task).await,
         Outcome::LeaseEnded(_) => Ok(Fenced::LeaseLost),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reelway_domain::WorkerId;
+
+    use super::*;
+    use crate::testing::Bench;
+
+    fn failed(reason: Reason) -> Result<Ended, media::Error> {
+        Err(Failure::new(reason, "as it is told").into())
+    }
+
+    /// Early trouble never fails a job: only the whole upload does.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_fails_early_is_put_off() {
+        let bench = Bench::new().await;
+        bench.job(b"whatever".to_vec()).await;
+        let claim = bench.catalog.claim(WorkerId::new(), Duration::from_secs(60)).await;
+        let whole = claim.unwrap().unwrap();
+        let mut early = whole.clone();
+        early.upload.state = UploadState::Receiving;
+        let put_off = |claim: &Claim, reason| {
+            matches!(
+                outcome(claim, failed(reason)),
+                Outcome::Postponed(Postponement {
+                    ready: ReadyAt::Complete,
+                    tail_seen: false
+                })
+            )
+        };
+        assert!(put_off(&early, Reason::SourceNotMedia), "for good");
+        assert!(!put_off(&early, Reason::EncoderFailed), "there are attempts left");
+        early.task.attempt = early.task.attempt_max;
+        assert!(put_off(&early, Reason::EncoderFailed), "the last attempt");
+        assert!(
+            !put_off(&whole, Reason::SourceNotMedia),
+            "the whole upload has the last word"
+        );
+
+        let postponed = outcome(&whole, Ok(Ended::Postponed(ReadyAt::Complete)));
+        let label = record(&bench.worker, &whole.task, postponed).await;
+        assert_eq!(label, "postponed");
+        let again = bench.catalog.claim(WorkerId::new(), Duration::from_secs(60)).await;
+        let again = again.unwrap().unwrap().task;
+        assert_eq!(
+            (again.id, again.attempt),
+            (whole.task.id, 1),
+            "the attempt didn't count"
+        );
     }
 }

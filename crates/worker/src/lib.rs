@@ -9,7 +9,14 @@ mod fidelity;
 mod finish;
 mod lease;
 mod meter;
+#[cfg(test)]
+mod overlap;
 mod pool;
+#[cfg(test)]
+mod pool_tests;
+#[cfg(test)]
+mod publishing;
+mod room;
 mod scratch;
 #[cfg(test)]
 mod testing;
@@ -37,6 +44,8 @@ pub use self::{
 pub struct Settings {
     /// How many tasks run at the same time; each runs at most one ffmpeg, which uses about one core.
     pub slots: usize,
+    /// How much memory tasks may take together, by estimate, in MiB; `None`: any. A worker that does nothing else takes any task.
+    pub memory_mib: Option<i64>,
     /// Where tasks work. Emptied at start.
     pub scratch: PathBuf,
     /// How long running tasks may go on after the wish to stop, before they are handed back.
@@ -82,6 +91,7 @@ impl Worker {
             catalog: self.catalog.clone(),
             bus: self.bus.clone(),
             slots: self.settings.slots,
+            memory_mib: self.settings.memory_mib,
         };
         let drain = self.settings.drain;
         let worker = Arc::clone(&self);

@@ -3,13 +3,15 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use reelway_bus::{Bus, Wakes};
-use reelway_catalog::{Catalog, Claim};
+use reelway_catalog::{Catalog, Claim, Error};
 use reelway_domain::{WorkerId, limits};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::room::{Room, Space};
 
 /// The most tasks that are claimed at a time, so that one worker doesn't take what others wait for.
 const CLAIMS_MAX: usize = 256;
@@ -25,6 +27,8 @@ pub struct Pool {
     pub bus: Bus,
     /// How many tasks run at the same time.
     pub slots: usize,
+    /// How much memory they may take together, by estimate, in MiB; `None`: any.
+    pub memory_mib: Option<i64>,
 }
 
 /// A claim with the moment at which it was asked for: the lease counts from there at the earliest.
@@ -44,16 +48,17 @@ impl Pool {
         W: Fn(Claimed, CancellationToken) -> F,
         F: Future<Output = ()> + Send + 'static,
     {
-        let slots = Arc::new(Semaphore::new(self.slots));
+        let (slots, room) = (Arc::new(Semaphore::new(self.slots)), Room::new(self.memory_mib));
         let (running, stop_now) = (TaskTracker::new(), CancellationToken::new());
         // Waits from before the first look on, or a change between the two would be missed.
         let mut wakes = self.bus.wakes();
-        while let Some(taken) = self.next(&slots, &mut wakes, &shutdown).await {
+        while let Some(taken) = self.next(&slots, &room, &mut wakes, &shutdown).await {
             for (permit, claimed) in taken {
+                let taken = room.take(claimed.claim.task.memory_mib);
                 let work = work(claimed, stop_now.clone());
                 running.spawn(async move {
                     work.await;
-                    drop(permit);
+                    drop((taken, permit));
                 });
             }
         }
@@ -69,17 +74,16 @@ impl Pool {
     async fn next(
         &self,
         slots: &Arc<Semaphore>,
+        room: &Room,
         wakes: &mut Wakes,
         shutdown: &CancellationToken,
     ) -> Option<Vec<(OwnedSemaphorePermit, Claimed)>> {
         loop {
             let permits = shutdown.run_until_cancelled(free(slots)).await?;
             let asked_at = Instant::now();
-            match self
-                .catalog
-                .claim_batch(self.worker, limits::LEASE_TTL, permits.len())
-                .await
-            {
+            // Before the look at what fits, or an end between the two would be missed.
+            let mut changes = room.changes();
+            match self.claim(room.space(permits.len())).await {
                 Ok(claims) if claims.is_empty() => {}
                 Ok(claims) => {
                     let claimed = claims.into_iter().map(|claim| Claimed { claim, asked_at });
@@ -89,10 +93,22 @@ impl Pool {
             }
             tokio::select! {
                 () = shutdown.cancelled() => return None,
+                () = changes.next() => {}
                 Some(_) = wakes.next() => {}
                 () = sleep_until(asked_at + limits::SCAN_EVERY) => {}
             }
         }
+    }
+
+    async fn claim(&self, space: Space) -> Result<Vec<Claim>, Error> {
+        let Space {
+            tasks_max,
+            memory_mib_max,
+        } = space;
+        let claimed = self
+            .catalog
+            .claim_batch(self.worker, limits::LEASE_TTL, tasks_max, memory_mib_max);
+        claimed.await
     }
 }
 

@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reelway_blob::{DiskStore, Sharing};
+use reelway_blob::{DiskStore, Sharing, StagedFile};
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Job, NewJob, NewUpload, Opened};
-use reelway_domain::{Hint, JobId, Ladder, Notice, Offset, Tenant, UploadId, UploadKind, preset};
+use reelway_domain::{Hint, JobId, Ladder, Notice, Offset, Tenant, UploadId, UploadKind, WriterEpoch, preset};
 use reelway_media::{Limits, Tools};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,40 @@ pub(crate) struct Bench {
     bus: Bus,
 }
 
+/// An upload on its way in.
+pub(crate) struct Arriving {
+    pub(crate) id: UploadId,
+    pub(crate) job: JobId,
+    pub(crate) file: StagedFile,
+    epoch: WriterEpoch,
+}
+
+impl Arriving {
+    /// Writes the bytes from one offset up to another, and says that all below is durable.
+    pub(crate) async fn write(&self, bench: &Bench, bytes: &[u8], from: usize, to: usize) {
+        let offset = Offset(i64::try_from(from).unwrap());
+        self.file
+            .write_at(offset, bytes[from..to].to_vec().into())
+            .await
+            .unwrap();
+        self.file.sync().await.unwrap();
+        let offset = Offset(i64::try_from(to).unwrap());
+        let hour = Duration::from_secs(3600);
+        bench
+            .catalog
+            .commit_offset(self.id, self.epoch, offset, hour)
+            .await
+            .unwrap();
+    }
+
+    /// Says that all of it is there.
+    pub(crate) async fn complete(&self, bench: &Bench, size: usize) {
+        let size = i64::try_from(size).unwrap();
+        self.file.finish(Offset(size)).await.unwrap();
+        bench.catalog.complete_upload(self.id, self.epoch, size).await.unwrap();
+    }
+}
+
 impl Bench {
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -40,6 +74,7 @@ impl Bench {
         let tools = Tools::find(Limits::default()).await.unwrap();
         let settings = Settings {
             slots: 2,
+            memory_mib: None,
             scratch: dir.path().join("scratch"),
             drain: Duration::ZERO,
         };
@@ -74,9 +109,18 @@ impl Bench {
 
     /// A complete upload of these bytes, and a job that makes this ladder of it.
     pub(crate) async fn job_with(&self, bytes: Vec<u8>, ladder: Ladder) -> JobId {
+        let arriving = self.arriving(bytes.len(), ladder).await;
+        let size = bytes.len();
+        arriving.file.write_at(Offset::ZERO, bytes.into()).await.unwrap();
+        arriving.complete(self, size).await;
+        arriving.job
+    }
+
+    /// An upload of this length of which nothing is there yet, and a job that makes this ladder of it.
+    pub(crate) async fn arriving(&self, size: usize, ladder: Ladder) -> Arriving {
         let (id, job, tenant) = (UploadId::new(), JobId::new(), Tenant::single());
         self.store.create_upload(id).await.unwrap();
-        let size = i64::try_from(bytes.len()).unwrap();
+        let size = i64::try_from(size).unwrap();
         let new = NewUpload {
             id,
             tenant: tenant.clone(),
@@ -90,6 +134,7 @@ impl Bench {
                 id: job,
                 preset: "standard".into(),
                 ladder,
+                priority: 0,
             }),
             webhook_url: None,
             client_state: String::new(),
@@ -111,13 +156,12 @@ impl Bench {
             .open_writer(id, upload.writer_epoch, upload.file_epoch)
             .await
             .unwrap();
-        file.write_at(Offset::ZERO, bytes.into()).await.unwrap();
-        file.finish(Offset(size)).await.unwrap();
-        self.catalog
-            .complete_upload(id, upload.writer_epoch, size)
-            .await
-            .unwrap();
-        job
+        Arriving {
+            id,
+            job,
+            epoch: upload.writer_epoch,
+            file,
+        }
     }
 
     /// Lets the worker work until the job has ended. It hears of nothing.

@@ -3,7 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use reelway_catalog::Fenced;
-use reelway_domain::{Failure, JobState, Reason, TaskKind, TaskState, Tenant, WorkerId};
+use reelway_domain::{
+    EncoderSpeed, Failure, JobState, Ladder, Reason, Rung, TaskKind, TaskState, Tenant, WorkerId, preset,
+};
 
 use crate::{testing::Bench, work};
 
@@ -91,4 +93,67 @@ async fn effects_are_fenced() {
     let tasks = bench.catalog.tasks(&Tenant::single(), job).await.unwrap();
     let probe = tasks.iter().find(|task| task.kind == TaskKind::Probe).unwrap();
     assert_eq!((probe.state, probe.attempt), (TaskState::Queued, 1));
+}
+
+/// The presets of other codecs, from the upload to what players are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn hevc_and_av1_are_made_and_described() {
+    let bench = Bench::new().await;
+    let clip = bench.clip(&[
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=320x240:rate=15",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=440",
+        "-t",
+        "13",
+        "-pix_fmt",
+        "yuv420p",
+    ]);
+    for (name, codec) in [("hevc", "hvc1.1."), ("av1", "av01.0.")] {
+        let job = bench.job_with(clip.clone(), two_rungs(name)).await;
+        let ended = bench.run_to_end(job).await;
+        assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
+        let names: Vec<&str> = ended.renditions.iter().map(|made| made.name.as_str()).collect();
+        assert_eq!(names, ["240p", "144p", "audio"]);
+        let codecs: Vec<&str> = ended.renditions.iter().map(|made| made.codecs.as_str()).collect();
+        assert!(codecs[..2].iter().all(|found| found.starts_with(codec)), "{codecs:?}");
+        assert_eq!(ended.source.unwrap().frames, 195);
+        assert_eq!(ended.missing_frames, 0);
+    }
+}
+
+/// A minute of an easy picture: the chunks after the lead are made with what the trial found, and callers hear of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_goes_before_the_chunks_of_a_long_clip() {
+    let bench = Bench::new().await;
+    let picture = "testsrc=size=320x240:rate=5";
+    let clip = bench.clip(&["-f", "lavfi", "-i", picture, "-t", "61", "-pix_fmt", "yuv420p"]);
+    let job = bench.job_with(clip, two_rungs("fast")).await;
+    let ended = bench.run_to_end(job).await;
+    assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
+    for made in &ended.renditions {
+        let quality = made.quality.unwrap();
+        assert!((0.8..=1.0).contains(&quality.ssim), "{quality:?}");
+    }
+    let tasks = bench.catalog.tasks(&Tenant::single(), job).await.unwrap();
+    let of = |kind| tasks.iter().filter(move |task| task.kind == kind);
+    assert_eq!(of(TaskKind::Trial).count(), 1);
+    assert!(of(TaskKind::Video).all(|task| task.memory_mib > 0));
+}
+
+/// The ladder of a preset with two small rungs, made fast.
+fn two_rungs(name: &str) -> Ladder {
+    let rung = |short_side| Rung {
+        short_side,
+        bitrate_max: 500_000,
+    };
+    Ladder {
+        rungs: vec![rung(240), rung(144)],
+        speed: EncoderSpeed::Fast,
+        ..preset(name).unwrap()
+    }
 }

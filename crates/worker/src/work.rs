@@ -1,22 +1,35 @@
 //! What each kind of task does. Outputs go under keys that hold the claim's epoch (invariant 5), so that a worker which
 //! lost its lease writes where nobody looks.
 
+mod audio;
+mod download;
 mod encode;
+mod graph;
+mod needs;
 mod package;
+mod pictures;
+mod pieces;
 mod prepare;
+pub(crate) mod publish;
+mod results;
+mod subtitles;
+mod trial;
+mod verify;
+mod view;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use reelway_blob::{JobOutput, OutputKey};
 use reelway_catalog::{Claim, Effect, Task};
-use reelway_domain::{Failure, LeaseEpoch, Reason, Sample, TaskKind};
-use reelway_media::{self as media, AudioPlan, EncodeProgress, Plan, VideoPlan, Workspace};
+use reelway_domain::{Failure, LeaseEpoch, ReadyAt, Reason, Sample, TaskKind, TaskRef};
+use reelway_media::{self as media, EncodeProgress, Plan, PlanView, VideoPlan, Workspace};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use self::view::{Sight, View};
 use crate::Worker;
 
 /// What a task made.
@@ -27,12 +40,23 @@ pub(crate) struct Done {
     pub(crate) effect: Effect,
 }
 
+/// How a task that was not in vain ended.
+pub(crate) enum Ended {
+    /// It is done.
+    Done(Done),
+    /// It can't be done yet: so much of the upload must be there first.
+    Postponed(ReadyAt),
+}
+
 /// The plan as it is stored with the job.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredPlan {
     plan: Plan,
     /// The key of the indexed copy that chunks are read from, if the upload itself can't be.
     mezzanine: Option<OutputKeyText>,
+    /// The digest of the index that it was made from; `None` if it was made from the whole upload.
+    #[serde(default)]
+    index_digest: Option<String>,
 }
 
 impl StoredPlan {
@@ -44,15 +68,6 @@ impl StoredPlan {
             .as_ref()
             .ok_or_else(|| internal(&"the plan has no video"))?)
     }
-
-    /// The audio's plan, which every audio task has.
-    fn audio(&self) -> Result<&AudioPlan, media::Error> {
-        Ok(self
-            .plan
-            .audio
-            .as_ref()
-            .ok_or_else(|| internal(&"the plan has no audio"))?)
-    }
 }
 
 /// An output key as JSON.
@@ -63,6 +78,8 @@ pub(crate) struct Job {
     pub(crate) claim: Claim,
     worker: Arc<Worker>,
     output: JobOutput,
+    /// What the task reads; set before it begins.
+    view: OnceLock<View>,
 }
 
 impl Job {
@@ -72,6 +89,7 @@ impl Job {
             claim,
             worker: Arc::clone(worker),
             output,
+            view: OnceLock::new(),
         }
     }
 
@@ -92,20 +110,46 @@ impl Job {
         Ok(serde_json::from_str(text).map_err(|error| internal(&error))?)
     }
 
+    /// Whether what this task was told of the source comes from its index alone, and the whole file has not confirmed it yet.
+    pub(crate) async fn is_unverified(&self) -> bool {
+        let Ok(stored) = self.plan() else {
+            return false;
+        };
+        let verify = TaskRef::only(TaskKind::Verify);
+        let is_early = stored.plan.view != PlanView::Whole && self.claim.task.kind != TaskKind::Verify;
+        // A catalog that doesn't answer proves nothing either.
+        is_early && !matches!(self.worker.catalog.result(self.claim.job.id, verify).await, Ok(Some(_)))
+    }
+
     fn upload_path(&self) -> PathBuf {
         let upload = &self.claim.upload;
         self.worker.store.upload_path(upload.id, upload.file_epoch)
     }
 
+    /// What the task reads.
+    fn view(&self) -> Result<&View, media::Error> {
+        Ok(self.view.get().ok_or_else(|| internal(&"the task reads no source"))?)
+    }
+
+    /// The upload as far as the task can see it.
+    fn source_path(&self) -> Result<PathBuf, media::Error> {
+        Ok(self.view()?.path.clone())
+    }
+
     /// The file that chunks are read from.
     fn source(&self, stored: &StoredPlan) -> Result<PathBuf, media::Error> {
         match &stored.mezzanine {
-            None => Ok(self.upload_path()),
+            None => self.source_path(),
             Some(key) => {
                 let key: OutputKey = key.parse().map_err(|error| internal(&error))?;
                 Ok(self.output.path(&key))
             }
         }
+    }
+
+    /// Whether every byte of what chunks are read from is there.
+    fn has_whole_source(&self, stored: &StoredPlan) -> bool {
+        stored.mezzanine.is_some() || self.view.get().is_some_and(|view| view.index.is_none())
     }
 
     fn workspace<'b>(&'b self, source: &'b Path, scratch: &'b Path, cancel: &'b CancellationToken) -> Workspace<'b> {
@@ -136,16 +180,42 @@ impl Job {
     }
 }
 
-/// Does a claimed task in its scratch directory.
-pub(crate) async fn run(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
+/// Does a claimed task in its scratch directory, as far as it can be done by now.
+pub(crate) async fn run(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Ended, media::Error> {
+    if reads_source(job.claim.task.kind) {
+        match view::of(job, scratch).await? {
+            Sight::NotYet(ready) => return Ok(Ended::Postponed(ready)),
+            // A job is worked at once, so nothing was set before.
+            Sight::Ready(view) => drop(job.view.set(view)),
+        }
+    }
+    make(job, scratch, cancel).await.map(Ended::Done)
+}
+
+/// Whether tasks of this kind read the upload, and not only what others made.
+fn reads_source(kind: TaskKind) -> bool {
+    !matches!(
+        kind,
+        TaskKind::Package | TaskKind::Finish | TaskKind::Storyboard | TaskKind::Download
+    )
+}
+
+/// Does a task that has all it needs.
+async fn make(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
     match job.claim.task.kind {
         TaskKind::Probe => prepare::probe(job, scratch, cancel).await,
         TaskKind::Plan => prepare::plan(job, scratch, cancel).await,
+        TaskKind::Lead => encode::lead(job, scratch, cancel).await,
         TaskKind::Video => encode::video(job, scratch, cancel).await,
-        TaskKind::Audio => encode::audio(job, scratch, cancel).await,
-        TaskKind::Poster => encode::poster(job, scratch, cancel).await,
+        TaskKind::Audio => audio::audio(job, scratch, cancel).await,
+        TaskKind::Poster => pictures::poster(job, scratch, cancel).await,
+        TaskKind::Subtitles => subtitles::subtitles(job, scratch, cancel).await,
         TaskKind::Package => package::package(job).await,
         TaskKind::Finish => package::finish(job).await,
+        TaskKind::Trial => trial::trial(job, scratch, cancel).await,
+        TaskKind::Verify => verify::verify(job, scratch, cancel).await,
+        TaskKind::Storyboard => pictures::storyboard(job, scratch, cancel).await,
+        TaskKind::Download => download::download(job, scratch, cancel).await,
     }
 }
 

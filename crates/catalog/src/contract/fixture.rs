@@ -26,6 +26,7 @@ pub(super) fn new_job() -> NewJob {
         id: JobId::new(),
         preset: DEFAULT_PRESET.to_owned(),
         ladder: preset(DEFAULT_PRESET).unwrap(),
+        priority: 0,
     }
 }
 
@@ -75,6 +76,9 @@ pub(super) fn published() -> Effect {
         }],
         prefix: "package/1".into(),
         poster_key: None,
+        download_key: None,
+        manifest_name: None,
+        storyboard_name: None,
         missing_frames: 2,
     })
 }
@@ -108,7 +112,7 @@ pub(super) fn effect_of(kind: TaskKind, chunks: i32) -> Effect {
         TaskKind::Plan => planned(chunks),
         TaskKind::Package => published(),
         TaskKind::Finish => Effect::Finished,
-        TaskKind::Video | TaskKind::Audio | TaskKind::Poster => Effect::None,
+        _ => Effect::None,
     }
 }
 

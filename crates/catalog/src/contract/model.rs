@@ -180,7 +180,12 @@ impl Model<'_> {
 
     async fn claim(&mut self, worker: usize, count_max: usize) {
         let owner = self.workers[worker];
-        let claims = self.db.catalog.claim_batch(owner, LEASE, count_max).await.unwrap();
+        let claims = self
+            .db
+            .catalog
+            .claim_batch(owner, LEASE, count_max, None)
+            .await
+            .unwrap();
         assert!(claims.len() <= count_max);
         self.claimed(worker, claims);
     }

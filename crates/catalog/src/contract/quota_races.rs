@@ -82,7 +82,7 @@ async fn a_life(catalog: Catalog, caller: usize) -> Result<(), Error> {
         1 => drop(catalog.fail_upload(id, epoch, &permanent()).await?),
         _ => drop(catalog.complete_upload(id, epoch, 100).await?),
     }
-    for claim in catalog.claim_batch(WorkerId::new(), LONG, 2).await? {
+    for claim in catalog.claim_batch(WorkerId::new(), LONG, 2, None).await? {
         catalog.hand_back(&claim.task).await?;
     }
     drop(catalog.cancel_job(&tenant(), upload.job.expect("its job")).await?);

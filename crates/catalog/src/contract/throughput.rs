@@ -71,7 +71,11 @@ async fn of_batches(db: &Db) {
         }
     });
     loop {
-        let claims = db.catalog.claim_batch(WorkerId::new(), LONG, BATCH).await.unwrap();
+        let claims = db
+            .catalog
+            .claim_batch(WorkerId::new(), LONG, BATCH, None)
+            .await
+            .unwrap();
         if claims.is_empty() {
             break;
         }

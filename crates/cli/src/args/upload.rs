@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use reelway_domain::limits::PRIORITY_MAX;
 
 use super::ClientArgs;
 use crate::byte_size::ByteSize;
@@ -15,9 +16,13 @@ pub(crate) struct UploadArgs {
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
-    /// What to make of the files: fast, standard, quality, or none to store them only.
+    /// What to make of the files: fast, standard, quality, hevc, av1, or none to store them only.
     #[arg(long, value_name = "NAME", env = "REELWAY_PRESET", default_value = reelway_domain::DEFAULT_PRESET)]
     pub(crate) preset: String,
+    /// From -100 to 100: a job with a higher number gets workers sooner.
+    #[arg(long, value_name = "NUMBER", env = "REELWAY_PRIORITY", default_value_t = 0, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(i32).range(-i64::from(PRIORITY_MAX)..=i64::from(PRIORITY_MAX)))]
+    pub(crate) priority: i32,
     /// Don't wait for the job: end when the file is stored.
     #[arg(long)]
     pub(crate) no_wait: bool,

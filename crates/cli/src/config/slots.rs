@@ -18,8 +18,12 @@ const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 /// As many as fit on this machine, with `memory` instead of what the machine has if it is given; at least one.
 pub(super) fn fitting(memory: Option<ByteSize>) -> NonZeroUsize {
     let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let memory_bytes = memory.map(|size| size.0).or_else(available_bytes);
-    memory_bytes.map_or(cores, |bytes| fit(cores, bytes))
+    memory_bytes(memory).map_or(cores, |bytes| fit(cores, bytes))
+}
+
+/// What tasks may take together, in bytes: `memory` if it is given, or what the machine has; `None` if it doesn't say.
+pub(super) fn memory_bytes(memory: Option<ByteSize>) -> Option<u64> {
+    memory.map(|size| size.0).or_else(available_bytes)
 }
 
 fn fit(cores: NonZeroUsize, memory_bytes: u64) -> NonZeroUsize {

@@ -174,6 +174,10 @@ pub(super) async fn worker(parts: &Parts, running: &mut Running) -> Result<(), C
     tracing::info!(ffmpeg = tools.version(), sandbox = %tools.confinement(), "media tools found");
     let settings = reelway_worker::Settings {
         slots: parts.config.worker_slots.get(),
+        memory_mib: parts
+            .config
+            .worker_memory
+            .map(|bytes| i64::try_from(bytes >> 20).unwrap_or(i64::MAX)),
         scratch: parts.config.data.join("scratch"),
         drain: parts.config.drain,
     };

@@ -66,6 +66,8 @@ fn command(args: &UploadArgs, files: &[PathBuf]) -> String {
     option("--jobs-url", args.client.jobs_url.as_deref());
     option("--progress-url", args.client.progress_url.as_deref());
     option("--preset", Some(&args.preset));
+    let priority = (args.priority != 0).then(|| args.priority.to_string());
+    option("--priority", priority.as_deref());
     option("--content-type", args.content_type.as_deref());
     option("--webhook-url", args.webhook_url.as_deref());
     for (key, value) in &args.metadata {

@@ -113,6 +113,7 @@ async fn find(context: &Context<'_>, source: &Source, ticket: &Ticket) -> Result
         request_id: ticket.request_id.clone(),
         preset: args.preset.clone(),
         webhook_url: args.webhook_url.clone(),
+        priority: args.priority,
         ..v1::CreateUploadRequest::default()
     };
     Ok(context.client.create_upload(request).await?)

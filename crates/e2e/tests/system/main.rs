@@ -20,6 +20,7 @@ mod resumable;
 mod roles;
 mod steering;
 mod streaming;
+mod tail;
 mod tracing;
 mod tus;
 mod watching;

@@ -27,7 +27,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// What a body brings next.
 #[derive(Debug)]
-pub(super) enum Arrived {
+pub(crate) enum Arrived {
     /// Bytes, no more than a chunk may carry.
     Bytes(Bytes),
     /// The end, with trailers if there are any.
@@ -90,7 +90,7 @@ impl Arriving {
     }
 
     /// The same, cut off when nothing arrives for so long.
-    pub(super) fn idle_at_most(mut self, idle_max: Duration) -> Self {
+    pub(crate) fn idle_at_most(mut self, idle_max: Duration) -> Self {
         self.idle_max = idle_max;
         self
     }
@@ -123,7 +123,7 @@ impl Arriving {
     }
 
     /// What comes next; after an end, [`Arrived::Cut`].
-    pub(super) async fn next(&mut self) -> Arrived {
+    pub(crate) async fn next(&mut self) -> Arrived {
         if self.rest.is_empty() {
             if let Some(ending) = self.ending.take() {
                 return ending;

@@ -12,6 +12,7 @@ fn playback() -> Playback {
     Playback {
         prefix: "package-0000-e2".into(),
         poster_key: Some("poster-0000-e1/poster.jpg".into()),
+        download_key: Some("download-0000-e3/video.mp4".into()),
         is_final: true,
         trace: None,
     }
@@ -25,6 +26,9 @@ fn key(path: &str) -> Option<String> {
 fn playlists_come_from_the_published_prefix() {
     assert_eq!(key("master.m3u8").as_deref(), Some("package-0000-e2/master.m3u8"));
     assert_eq!(key("poster.jpg").as_deref(), Some("poster-0000-e1/poster.jpg"));
+    assert_eq!(key("manifest.mpd").as_deref(), Some("package-0000-e2/manifest.mpd"));
+    assert_eq!(key("storyboard.vtt").as_deref(), Some("package-0000-e2/storyboard.vtt"));
+    assert_eq!(key("download.mp4").as_deref(), Some("download-0000-e3/video.mp4"));
     assert_eq!(
         key("c/video-0000-e1/720p-00000.m4s").as_deref(),
         Some("video-0000-e1/720p-00000.m4s")
@@ -56,6 +60,27 @@ fn only_what_can_change_is_asked_for_again() {
     assert_eq!(locate(&playback(), "c/a/b.m4s").unwrap().1, IMMUTABLE);
     assert_eq!(locate(&playback(), "master.m3u8").unwrap().1, SHORT);
     assert_eq!(locate(&growing, "master.m3u8").unwrap().1, GROWING);
+}
+
+#[test]
+fn there_is_a_download_only_if_one_was_made() {
+    let without = Playback {
+        download_key: None,
+        ..playback()
+    };
+    assert!(locate(&without, "download.mp4").is_none());
+    let job = JobId::new();
+    assert_eq!(kept_as(job), format!("attachment; filename=\"{job}.mp4\""));
+}
+
+#[test]
+fn every_kind_of_file_has_its_media_type() {
+    let named = |path: &str| (media_type(path).name, media_type(path).is_text);
+    assert_eq!(named("master.m3u8"), ("application/vnd.apple.mpegurl", true));
+    assert_eq!(named("manifest.mpd"), ("application/dash+xml", true));
+    assert_eq!(named("c/subtitles-0000-e1/subtitles.vtt"), ("text/vtt", true));
+    assert_eq!(named("c/storyboard-0000-e1/a.jpg"), ("image/jpeg", false));
+    assert_eq!(named("download.mp4"), ("video/mp4", false));
 }
 
 #[test]

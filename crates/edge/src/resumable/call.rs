@@ -11,7 +11,7 @@ use reelway::v1::{Upload, UploadState};
 use reelway_domain::{Failure, Reason, UploadId};
 
 use super::{answer, refusal::Refusal};
-use crate::{Edge, caller::Caller, origin::Origin, uploads};
+use crate::{Edge, caller::Caller, origin::Origin, tail, uploads};
 
 /// How many bytes are there (section 4.1.1).
 pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -65,6 +65,22 @@ impl Call {
     /// As [`Call::upload`].
     pub(super) async fn upload_now(&self) -> Result<Upload, Refusal> {
         self.find(false).await
+    }
+
+    /// The upload whose tail the path names.
+    ///
+    /// # Errors
+    /// 404 if there can't be such an upload, 405 if it is no tail that is named: uploads themselves are not put.
+    pub(super) fn tail_of(&self) -> Result<UploadId, Refusal> {
+        if let Some(id) = tail::upload_of(&self.name) {
+            return Ok(id);
+        }
+        if self.name.contains('/') {
+            return Err(Failure::new(Reason::UploadNotFound, "no such upload").into());
+        }
+        let message = "uploads are not put; append to them with PATCH";
+        let refusal = Refusal::from(Failure::new(Reason::MethodNotAllowed, message));
+        Err(refusal.with(header::ALLOW, super::ALLOWED))
     }
 
     async fn find(&self, end_writer: bool) -> Result<Upload, Refusal> {
@@ -130,6 +146,7 @@ impl Call {
             headers.insert(UPLOAD_LENGTH, HeaderValue::from(length));
         }
         headers.insert(UPLOAD_LIMIT, self.limit(Some(upload)));
+        tail::describe(headers, upload, Some(&self.location(upload)));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }

@@ -1,6 +1,9 @@
 //! An upload that is there: where it stands, and giving it up.
 
-use axum::response::{IntoResponse as _, Response};
+use axum::{
+    extract::Request,
+    response::{IntoResponse as _, Response},
+};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::{
@@ -8,7 +11,7 @@ use super::{
     call::{Call, UPLOAD_LIMIT},
     refusal::{PARTIAL_UPLOAD, Refusal},
 };
-use crate::uploads;
+use crate::{append::Arriving, tail, uploads};
 
 /// Which media types a PATCH may have (RFC 5789, section 3.1).
 pub(super) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -39,11 +42,20 @@ pub(super) async fn delete(call: Call) -> Result<StatusCode, Refusal> {
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Takes the end of the file ahead of the rest. An upload itself can't be put.
+pub(super) async fn put_tail(call: Call, request: Request) -> Result<Response, Refusal> {
+    let id = call.tail_of()?;
+    let (head, body) = request.into_parts();
+    let body = Arriving::of(&head.headers, body);
+    Ok(tail::put(&call.edge, &call.caller, id, &head.headers, body).await?)
+}
+
 /// Tells that uploads can be resumed here, and what is allowed (section 4.1.4).
 pub(super) async fn discover(call: Call) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(ACCEPT_PATCH, HeaderValue::from_static(PARTIAL_UPLOAD));
     headers.insert(UPLOAD_LIMIT, call.limit(None));
+    tail::offer(headers);
     response
 }

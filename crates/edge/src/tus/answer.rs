@@ -12,7 +12,7 @@ use super::{
         TUS_CHECKSUM_ALGORITHM, TUS_EXTENSION, TUS_MAX_SIZE, TUS_VERSION, UPLOAD_EXPIRES, UPLOAD_OFFSET, VERSION,
     },
 };
-use crate::Settings;
+use crate::{Settings, tail};
 
 /// The extensions.
 const EXTENSIONS: HeaderValue = HeaderValue::from_static(
@@ -30,6 +30,7 @@ pub(super) fn options(settings: &Settings) -> Response {
     headers.insert(TUS_EXTENSION, EXTENSIONS);
     headers.insert(TUS_MAX_SIZE, HeaderValue::from(settings.upload_bytes_max));
     headers.insert(TUS_CHECKSUM_ALGORITHM, checksum::ALGORITHMS);
+    tail::offer(headers);
     response
 }
 

@@ -6,7 +6,7 @@ use reelway::v1::Upload;
 use reelway_domain::{Failure, Reason, UploadId};
 
 use super::CREATION_SLASH;
-use crate::{Edge, caller::Caller, origin::Origin, uploads};
+use crate::{Edge, caller::Caller, origin::Origin, tail, uploads};
 
 /// The method that counts, where clients can't send it: proxies and old browsers let only some through.
 const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
@@ -50,6 +50,11 @@ impl Call {
             None => Ok(None),
             Some(name) => name.parse().map(Some).map_err(|_| not_found(name)),
         }
+    }
+
+    /// The upload whose tail the path names, if it does.
+    pub(super) fn tail_of(&self) -> Option<UploadId> {
+        tail::upload_of(named(&self.head.uri)?)
     }
 
     /// The upload as it is now. With `end_writer` whoever writes it ends first, so the offset is where the next one begins.

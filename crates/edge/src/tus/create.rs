@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     append::{Append, Arriving, append},
-    uploads,
+    tail, uploads,
 };
 
 /// Creates an upload. Everything is examined before that: a request that is refused creates nothing.
@@ -52,6 +52,7 @@ pub(super) async fn create(call: &Call, mut body: Arriving) -> Result<Response, 
     };
     let mut response = StatusCode::CREATED.into_response();
     let headers = response.headers_mut();
+    tail::describe(headers, &upload, location.as_ref());
     headers.extend(location.map(|location| (header::LOCATION, location)));
     answer::expiry(headers, &upload);
     if takes_bytes {

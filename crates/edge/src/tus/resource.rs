@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     append::{Append, Arriving, append, misplaced},
-    uploads,
+    tail, uploads,
 };
 
 /// Where the next byte belongs, once whoever wrote before has ended.
@@ -47,6 +47,7 @@ pub(super) async fn head(call: &Call, id: UploadId) -> Result<Response, Refusal>
         .filter(|value| !value.is_empty());
     headers.extend(concat.map(|value| (UPLOAD_CONCAT, value)));
     answer::expiry(headers, &upload);
+    tail::describe(headers, &upload, call.location(&upload).as_ref());
     Ok(response)
 }
 

@@ -104,6 +104,8 @@ mod tests {
                 width,
                 height,
                 bitrate_max,
+                codec: reelway_domain::VideoCodec::H264,
+                hdr: false,
             };
             assert_eq!(level(&rung, fps), expected, "{width}x{height} at {fps}");
         }

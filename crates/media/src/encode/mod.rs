@@ -1,18 +1,35 @@
 //! The ffmpeg command lines that make something: chunks of video, the audio track, the poster.
 
 mod audio;
+mod choice;
 mod chunk;
+mod excerpts;
 mod graph;
+mod join;
 mod level;
+mod likeness;
+mod memory;
+mod output;
 mod poster;
+mod storyboard;
+mod subtitles;
 mod thrift;
+mod trial;
 
 pub use self::{
-    audio::encode_audio,
+    audio::{AudioReading, encode_audio},
+    choice::{Caps, ChunkJob, Rungs},
     chunk::{ChunkOutput, encode_chunk},
+    excerpts::trial_chunks,
+    memory::memory_mib,
     poster::take_poster,
+    storyboard::{Storyboard, draw_storyboard},
+    subtitles::{SubtitleText, read_subtitles},
     thrift::encode_chunk_thriftily,
+    trial::{Trial, try_out},
 };
+
+pub(crate) use self::audio::FRAMES_BEFORE_ZERO;
 
 /// What an output may have beyond what its bit rate says: headers, and pictures that come faster than the clock.
 const OUTPUT_SLACK_BYTES: u64 = 64 << 20;
@@ -35,4 +52,8 @@ fn seconds(us: i64) -> String {
 }
 
 #[cfg(test)]
+mod codec_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial_tests;

@@ -15,10 +15,12 @@ pub(super) struct SampleEntry {
 /// comes before them.
 const VISUAL_BEFORE_SIZE_BYTES: usize = 24;
 const VISUAL_AFTER_SIZE_BYTES: usize = 50;
+/// The constraint flags of HEVC's profile (ISO/IEC 14496-15, 8.3.3.1).
+const HEVC_CONSTRAINT_BYTES: usize = 6;
 /// The bytes of an audio sample entry before its boxes (ISO/IEC 14496-12, 12.2.3).
 const AUDIO_BYTES: usize = 28;
 
-/// Reads the only entry of an `stsd` box: H.264 as `avc1` or AAC as `mp4a`.
+/// Reads the only entry of an `stsd` box: H.264 as `avc1`, HEVC as `hvc1`, AV1 as `av01`, or AAC as `mp4a`.
 pub(super) fn sample_entry(mut stsd: Fields<'_>) -> Result<SampleEntry, Fmp4Error> {
     stsd.version_and_flags()?;
     if stsd.u32()? != 1 {
@@ -28,14 +30,17 @@ pub(super) fn sample_entry(mut stsd: Fields<'_>) -> Result<SampleEntry, Fmp4Erro
         return Err(Fmp4Error::Missing(stsd.kind()));
     };
     match &entry.kind().0 {
-        b"avc1" => {
+        b"avc1" | b"hvc1" | b"av01" => {
+            let kind = entry.kind();
             entry.bytes(VISUAL_BEFORE_SIZE_BYTES)?;
             let picture = Some((u32::from(entry.u16()?), u32::from(entry.u16()?)));
             entry.bytes(VISUAL_AFTER_SIZE_BYTES)?;
-            Ok(SampleEntry {
-                codec: avc_codec(entry.need(b"avcC")?)?,
-                picture,
-            })
+            let codec = match &kind.0 {
+                b"hvc1" => hevc_codec(entry.need(b"hvcC")?),
+                b"av01" => av1_codec(entry.need(b"av1C")?),
+                _ => avc_codec(entry.need(b"avcC")?),
+            };
+            Ok(SampleEntry { codec: codec?, picture })
         }
         b"mp4a" => {
             entry.bytes(AUDIO_BYTES)?;
@@ -44,7 +49,9 @@ pub(super) fn sample_entry(mut stsd: Fields<'_>) -> Result<SampleEntry, Fmp4Erro
                 picture: None,
             })
         }
-        _ => Err(Fmp4Error::Unsupported("a sample description other than avc1 and mp4a")),
+        _ => Err(Fmp4Error::Unsupported(
+            "a sample description other than avc1, hvc1, av01 and mp4a",
+        )),
     }
 }
 
@@ -53,6 +60,42 @@ fn avc_codec(mut avcc: Fields<'_>) -> Result<String, Fmp4Error> {
     let _version = avcc.u8()?;
     let (profile, constraints, level) = (avcc.u8()?, avcc.u8()?, avcc.u8()?);
     Ok(format!("avc1.{profile:02x}{constraints:02x}{level:02x}"))
+}
+
+/// `hvc1.`, profile, reversed compatibility flags, tier and level, and the constraint bytes without trailing zeros
+/// (ISO/IEC 14496-15, annex E).
+fn hevc_codec(mut hvcc: Fields<'_>) -> Result<String, Fmp4Error> {
+    let _version = hvcc.u8()?;
+    let profile = hvcc.u8()?;
+    let compatibility = hvcc.u32()?.reverse_bits();
+    let constraints = hvcc.bytes(HEVC_CONSTRAINT_BYTES)?.to_vec();
+    let level = hvcc.u8()?;
+    let space = ["", "A", "B", "C"][usize::from(profile >> 6)];
+    let tier = if profile & 0x20 == 0 { 'L' } else { 'H' };
+    let mut codec = format!("hvc1.{space}{}.{compatibility:X}.{tier}{level}", profile & 0x1F);
+    let used = constraints
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
+    for byte in &constraints[..used] {
+        codec += &format!(".{byte:X}");
+    }
+    Ok(codec)
+}
+
+/// `av01.`, profile, level and tier, bit depth (AV1 codec ISO media file format binding, 5). The parts that may be left out
+/// are: they tell of colours, which players read in the stream.
+fn av1_codec(mut av1c: Fields<'_>) -> Result<String, Fmp4Error> {
+    let _marker_and_version = av1c.u8()?;
+    let (profile_and_level, flags) = (av1c.u8()?, av1c.u8()?);
+    let (profile, level) = (profile_and_level >> 5, profile_and_level & 0x1F);
+    let tier = if flags & 0x80 == 0 { 'M' } else { 'H' };
+    let depth = match (flags & 0x40 != 0, flags & 0x20 != 0) {
+        (false, _) => 8,
+        (true, false) => 10,
+        (true, true) => 12,
+    };
+    Ok(format!("av01.{profile}.{level:02}{tier}.{depth:02}"))
 }
 
 const ES_DESCRIPTOR: u8 = 0x03;
@@ -92,4 +135,32 @@ fn enter_descriptor(esds: &mut Fields<'_>, tag: u8) -> Result<(), Fmp4Error> {
     }
     while esds.u8()? & 0x80 != 0 {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fmp4::FourCc;
+
+    #[test]
+    fn hevc_in_hexadecimal_with_reversed_flags() {
+        let of = |bytes: &[u8]| hevc_codec(Fields::new(FourCc(*b"hvcC"), bytes));
+        // Main, level 3.1; then Main 10, high tier, level 5, with two constraint bytes.
+        assert_eq!(
+            of(&[1, 1, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 93]).unwrap(),
+            "hvc1.1.6.L93.90"
+        );
+        assert_eq!(
+            of(&[1, 0x22, 0x20, 0, 0, 0, 0xB0, 0x08, 0, 0, 0, 0, 150]).unwrap(),
+            "hvc1.2.4.H150.B0.8"
+        );
+        assert!(matches!(of(&[1, 1, 0x60]), Err(Fmp4Error::CutOff(_))));
+    }
+
+    #[test]
+    fn av1_in_decimals_of_two_digits() {
+        let of = |bytes: &[u8]| av1_codec(Fields::new(FourCc(*b"av1C"), bytes));
+        assert_eq!(of(&[0x81, 0x04, 0x0C, 0]).unwrap(), "av01.0.04M.08");
+        assert_eq!(of(&[0x81, 0x2D, 0xCC, 0]).unwrap(), "av01.1.13H.10");
+    }
 }

@@ -22,10 +22,13 @@ mod tests;
 mod timeline;
 mod track;
 mod video;
+mod weight;
 mod writer;
 
+pub(crate) use audio::{FRAME_SAMPLES, frame_at, segment_starts};
 pub use audio::{audio_starts, recut_audio};
 pub use boxes::FourCc;
 pub use error::Fmp4Error;
 pub use track::{RecutSegment, RecutTrack};
 pub use video::recut_video;
+pub(crate) use weight::{Weight, weigh};

@@ -10,7 +10,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{RecutTrack, fragment::Sample, reader::FragmentReader};
-use crate::{SegmentPlan, TICKS_PER_SECOND};
+use crate::{AudioRun, SegmentPlan, TICKS_PER_SECOND, encode::FRAMES_BEFORE_ZERO};
 
 /// Runs a tool that must succeed without a word, and returns its standard output.
 pub(crate) fn run(program: &str, args: &[&str]) -> String {
@@ -32,6 +32,13 @@ pub(crate) struct Clip {
     /// When the last frame ends.
     pub(crate) end: i64,
 }
+
+/// A whole track.
+pub(crate) const ONE_RUN: AudioRun = AudioRun {
+    start_frame: 0,
+    end_frame: None,
+    bytes: None,
+};
 
 /// Frames are dropped, for 1 s in a row too, and those that are left come early or late.
 pub(crate) const VARIABLE: &str =
@@ -193,11 +200,12 @@ impl Clip {
         out
     }
 
-    /// Encodes the tone.
+    /// Encodes the tone as one run.
     pub(crate) fn encode_audio(&self) -> PathBuf {
         let out = self.dir.path().join("audio-track.mp4");
-        let resample = "aresample=48000:async=1:min_hard_comp=0.02:first_pts=0";
-        let filter = format!("{resample},atrim=start_sample=1024,asetpts=PTS-STARTPTS");
+        let lead_in = 2 * 1024;
+        let ahead = FRAMES_BEFORE_ZERO * 1024;
+        let filter = format!("aresample=48000:async=1:first_pts=-{lead_in},asetpts=PTS+{ahead}");
         run(
             "ffmpeg",
             &[
@@ -230,7 +238,7 @@ impl Clip {
                     "-frag_duration",
                     "4000000",
                     "-movflags",
-                    "+cmaf+delay_moov+skip_trailer",
+                    "+cmaf+frag_discont+skip_trailer",
                     out.to_str().unwrap(),
                 ],
             ]

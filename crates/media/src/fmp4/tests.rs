@@ -1,7 +1,7 @@
 use std::{fs, io};
 
 use super::{
-    testing::{CONSTANT, Clip, VARIABLE, decoded_frames, fragments, glued},
+    testing::{CONSTANT, Clip, ONE_RUN, VARIABLE, decoded_frames, fragments, glued},
     *,
 };
 use crate::{SegmentPlan, TICKS_PER_SECOND};
@@ -213,7 +213,7 @@ fn audio_is_cut_at_the_frame_nearest_to_each_start() {
     let clip = Clip::new("30", CONSTANT);
     let dir = clip.out_dir("out");
     let starts = (0..).map(|n| n * TICKS_PER_SECOND);
-    let track = recut_audio(&clip.encode_audio(), starts, &dir, name).unwrap();
+    let track = recut_audio(&clip.encode_audio(), &ONE_RUN, starts, &dir, name).unwrap();
     assert_eq!(
         (track.codec.as_str(), track.timescale, track.width),
         ("mp4a.40.2", 48_000, 0)
@@ -276,7 +276,7 @@ fn damaged_files_are_errors_and_nothing_worse() {
         let result = if round % 2 == 0 {
             recut_video(&damaged, &segments, &dir, name)
         } else {
-            recut_audio(&damaged, starts, &dir, name)
+            recut_audio(&damaged, &ONE_RUN, starts, &dir, name)
         };
         refused += usize::from(result.is_err());
         let made: u64 = result.iter().flat_map(|track| &track.segments).map(|s| s.bytes).sum();

@@ -18,7 +18,7 @@ const CHUNK_FRAMES_MAX: usize = 60_000;
 /// The files are new and not synced.
 ///
 /// # Errors
-/// If the input is not a fragmented H.264 file in ticks of 1/90000 s, if its frames don't fit the plan (outside of the
+/// If the input is not a fragmented video file in ticks of 1/90000 s, if its frames don't fit the plan (outside of the
 /// chunk, too many, no keyframe at a segment's start), or if reading or writing fails. Files that were written remain.
 pub fn recut_video(
     input: &Path,

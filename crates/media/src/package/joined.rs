@@ -1,16 +1,16 @@
-//! One rendition, joined from the pieces of all chunks.
+//! One rendition, joined from the pieces of all its tasks.
 
 use std::{iter, time::Duration};
 
-use reelway_domain::Failure;
+use reelway_domain::{Failure, RungSize};
 
-use super::{AUDIO_RENDITION, ChunkPieces, Piece, PieceSet, inconsistent};
-use crate::{ChunkPlan, SegmentPlan, TICKS_PER_SECOND, VideoPlan};
+use super::{ChunkPieces, Piece, PieceSet, RunPieces, inconsistent};
+use crate::{AudioPlan, ChunkPlan, SegmentPlan, TICKS_PER_SECOND, VideoPlan};
 
-/// All pieces of a rendition, without holes in time.
+/// The pieces of a rendition, without holes in time.
 #[derive(Debug)]
 pub(super) struct Joined<'a> {
-    /// What describes every piece of the rendition; its own pieces are those of one chunk.
+    /// What describes every piece of the rendition; its own pieces are those of one task.
     pub(super) set: &'a PieceSet,
     pub(super) spans: Vec<Span<'a>>,
 }
@@ -18,75 +18,143 @@ pub(super) struct Joined<'a> {
 /// A stretch of time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span<'a> {
-    /// From the first piece's start on, rounded to microseconds, so that the durations add up without drift.
+    /// From time 0 on, rounded to microseconds, so that the durations add up without drift.
     pub(super) start: Duration,
     pub(super) duration: Duration,
     /// What is shown; `None` if it could not be decoded.
     pub(super) piece: Option<&'a Piece>,
 }
 
-/// Joins the chunks of each rung; one entry per rung, in the plan's order.
-pub(super) fn video<'a>(plan: &VideoPlan, chunks: &'a [ChunkPieces]) -> Result<Vec<Joined<'a>>, Failure> {
-    let in_order = in_order(plan, chunks)?;
-    let mut rungs = Vec::new();
-    for (place, rung) in plan.rungs.iter().enumerate() {
-        let sets = in_order.iter().map(|chunk| match chunk.renditions.get(place) {
-            Some(set) if set.rendition == rung.name && chunk.renditions.len() == plan.rungs.len() => Ok(set),
-            _ => Err(inconsistent(format!(
-                "chunk {} does not have the rungs of the plan",
-                chunk.chunk
-            ))),
+/// What there is of each rung: by the rung's place, then by the chunk's.
+pub(super) struct ByRung<'a>(Vec<Vec<Option<&'a PieceSet>>>);
+
+impl<'a> ByRung<'a> {
+    /// Puts the pieces of chunks in order, whichever tasks made them.
+    ///
+    /// # Errors
+    /// [`reelway_domain::Reason::Internal`] if there are pieces that the plan doesn't know, or the same twice.
+    pub(super) fn of(plan: &VideoPlan, chunks: impl IntoIterator<Item = &'a ChunkPieces>) -> Result<Self, Failure> {
+        let mut rungs = vec![vec![None; plan.chunks.len()]; plan.rungs.len()];
+        for made in chunks {
+            for set in &made.renditions {
+                let (name, chunk) = (&set.rendition, made.chunk);
+                let rung = plan.rungs.iter().position(|rung| rung.name == *name);
+                let slot = rung.and_then(|rung| rungs[rung].get_mut(chunk as usize));
+                let unplanned = || inconsistent(format!("{name} of chunk {chunk} was not planned"));
+                if slot.ok_or_else(unplanned)?.replace(set).is_some() {
+                    return Err(inconsistent(format!("{name} of chunk {chunk} is there twice")));
+                }
+            }
+        }
+        Ok(Self(rungs))
+    }
+
+    /// The pieces of a rung from the first chunk on, as far as none is missing.
+    pub(super) fn prefix(&self, rung: usize) -> Vec<&'a PieceSet> {
+        self.0
+            .get(rung)
+            .map_or_else(Vec::new, |chunks| chunks.iter().map_while(|set| *set).collect())
+    }
+
+    /// Joins all chunks of each rung, in the plan's order.
+    ///
+    /// # Errors
+    /// [`reelway_domain::Reason::Internal`] if one is missing, or if they don't fit.
+    pub(super) fn join(&self, plan: &VideoPlan) -> Result<Vec<Joined<'a>>, Failure> {
+        let joined = plan.rungs.iter().enumerate().map(|(place, rung)| {
+            let sets = self.prefix(place);
+            if sets.len() < plan.chunks.len() {
+                return Err(inconsistent(format!("{} lacks chunk {}", rung.name, sets.len())));
+            }
+            self::rung(plan, rung, &sets)
         });
-        let sets = sets.collect::<Result<Vec<_>, _>>()?;
-        // A chunk of which nothing could be decoded has nothing to say about the others.
-        let Some(first) = sets.iter().find(|set| !set.pieces.is_empty()).or(sets.first()) else {
-            return Err(inconsistent("the plan has no chunks"));
-        };
-        if (first.width, first.height) != (rung.width, rung.height) {
-            return Err(inconsistent(format!(
-                "{} is {}x{} pixels large",
-                rung.name, first.width, first.height
-            )));
-        }
-        let mut spans = Vec::new();
-        for (set, chunk) in sets.iter().zip(&plan.chunks) {
-            check_set(set, first)?;
-            spans.extend(chunk_spans(set, chunk)?);
-        }
-        rungs.push(Joined { set: first, spans });
+        let joined = joined.collect::<Result<Vec<_>, _>>()?;
+        check_aligned(&joined.iter().collect::<Vec<_>>())?;
+        Ok(joined)
     }
-    let times = |joined: &Joined<'_>| joined.spans.iter().map(|s| (s.start, s.duration)).collect::<Vec<_>>();
-    if rungs.windows(2).any(|pair| times(&pair[0]) != times(&pair[1])) {
-        // Players switch between rungs at segment starts.
-        return Err(inconsistent("segments start at different times in different rungs"));
-    }
-    Ok(rungs)
 }
 
-/// Joins the audio, which one task made.
-pub(super) fn audio(set: &PieceSet) -> Result<Joined<'_>, Failure> {
-    check_set(set, set)?;
-    if set.rendition != AUDIO_RENDITION || set.timescale == 0 {
-        return Err(inconsistent("the audio's pieces are not audio"));
+/// Joins the first chunks of a rung.
+///
+/// # Errors
+/// [`reelway_domain::Reason::Internal`] if they don't fit.
+pub(super) fn rung<'a>(plan: &VideoPlan, rung: &RungSize, sets: &[&'a PieceSet]) -> Result<Joined<'a>, Failure> {
+    // A chunk of which nothing could be decoded has nothing to say about the others.
+    let Some(first) = sets.iter().find(|set| !set.pieces.is_empty()).or(sets.first()) else {
+        return Err(inconsistent("the plan has no chunks"));
+    };
+    if (first.width, first.height) != (rung.width, rung.height) {
+        return Err(inconsistent(format!(
+            "{} is {}x{} pixels large",
+            rung.name, first.width, first.height
+        )));
     }
-    let start = set.pieces.first().map_or(0, |piece| piece.start);
-    let (spans, _) = contiguous(set, start)?;
-    Ok(Joined { set, spans })
+    let mut spans = Vec::new();
+    for (set, chunk) in sets.iter().zip(&plan.chunks) {
+        check_set(set, first)?;
+        spans.extend(chunk_spans(set, chunk)?);
+    }
+    Ok(Joined { set: first, spans })
 }
 
-/// Every chunk once, by its place.
-fn in_order<'a>(plan: &VideoPlan, chunks: &'a [ChunkPieces]) -> Result<Vec<&'a ChunkPieces>, Failure> {
-    let mut in_order: Vec<&ChunkPieces> = chunks.iter().collect();
-    in_order.sort_by_key(|chunk| chunk.chunk);
-    let complete = in_order
-        .iter()
-        .map(|chunk| chunk.chunk as usize)
-        .eq(0..plan.chunks.len());
-    if complete {
-        Ok(in_order)
+/// Players switch between rungs at segment starts. What one rung has more than another at the end doesn't matter here.
+///
+/// # Errors
+/// [`reelway_domain::Reason::Internal`] if segments start at different times.
+pub(super) fn check_aligned(rungs: &[&Joined<'_>]) -> Result<(), Failure> {
+    let same = |(a, b): (&Span<'_>, &Span<'_>)| (a.start, a.duration) == (b.start, b.duration);
+    let aligned = |pair: &[&Joined<'_>]| pair[0].spans.iter().zip(&pair[1].spans).all(same);
+    if rungs.windows(2).all(aligned) {
+        Ok(())
     } else {
-        Err(inconsistent("not every planned chunk is there once"))
+        Err(inconsistent("segments start at different times in different rungs"))
     }
+}
+
+/// The runs of a track from the first one on, as far as none is missing.
+///
+/// # Errors
+/// [`reelway_domain::Reason::Internal`] if there are pieces that the plan doesn't know, or the same twice.
+pub(super) fn run_prefix<'a>(
+    plan: &AudioPlan,
+    track: usize,
+    made: impl IntoIterator<Item = &'a RunPieces>,
+) -> Result<Vec<&'a PieceSet>, Failure> {
+    let mut runs = vec![None; plan.runs.len()];
+    for made in made.into_iter().filter(|made| made.track == track) {
+        let (name, run) = (&plan.name, made.run);
+        let unplanned = || inconsistent(format!("run {run} of {name} was not planned"));
+        let slot = runs.get_mut(run).filter(|_| made.pieces.rendition == *name);
+        if slot.ok_or_else(unplanned)?.replace(&made.pieces).is_some() {
+            return Err(inconsistent(format!("run {run} of {name} is there twice")));
+        }
+    }
+    Ok(runs.into_iter().map_while(|set| set).collect())
+}
+
+/// Joins runs of an audio track; `None` if there is no sound in them. What a run lacks is a gap.
+///
+/// # Errors
+/// [`reelway_domain::Reason::Internal`] if they don't fit.
+pub(super) fn audio<'a>(sets: &[&'a PieceSet]) -> Result<Option<Joined<'a>>, Failure> {
+    let Some(&first) = sets.iter().find(|set| !set.pieces.is_empty()) else {
+        return Ok(None);
+    };
+    if first.timescale == 0 {
+        return Err(inconsistent(format!("{} has no timescale", first.rendition)));
+    }
+    let (mut spans, mut end) = (Vec::new(), 0);
+    for set in sets {
+        check_set(set, first)?;
+        let start = set.pieces.first().map_or(end, |piece| piece.start);
+        if start > end {
+            spans.push(span(end, start - end, first.timescale, None));
+        }
+        let (run, run_end) = contiguous(set, start.max(end))?;
+        spans.extend(run);
+        end = run_end;
+    }
+    Ok(Some(Joined { set: first, spans }))
 }
 
 /// Checks that a set can share the init section of the rendition's first.
@@ -94,7 +162,7 @@ fn check_set(set: &PieceSet, first: &PieceSet) -> Result<(), Failure> {
     let shared = |set: &PieceSet| (set.init_sha256.clone(), set.codec.clone(), set.timescale);
     if !set.pieces.is_empty() && shared(set) != shared(first) {
         return Err(inconsistent(format!(
-            "the init sections of {} differ between chunks",
+            "the init sections of {} differ between its parts",
             set.rendition
         )));
     }
@@ -106,7 +174,7 @@ fn check_set(set: &PieceSet, first: &PieceSet) -> Result<(), Failure> {
 }
 
 /// Whether a key can stand in a playlist and a URL as it is.
-fn is_plain(key: &str) -> bool {
+pub(super) fn is_plain(key: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/');
     !key.is_empty() && key.bytes().all(plain) && !key.contains("..")
 }

@@ -1,110 +1,192 @@
-//! The playlists of a package and what is said about each rendition.
+//! The HLS playlists of a package.
 
-use reelway_domain::RenditionInfo;
+use std::{collections::BTreeSet, time::Duration};
+
+use reelway_domain::RungSize;
 
 use super::{
-    MASTER_PLAYLIST, PlaylistFile,
+    Listing, MASTER_PLAYLIST, PlaylistFile,
+    describe::bytes,
     joined::{Joined, Span},
     rates::measure,
 };
 use crate::{
-    AudioPlan, Plan, TICKS_PER_SECOND, VideoPlan,
+    AudioPlan, TICKS_PER_SECOND, VideoPlan,
     playlist::{
-        AudioGroup, Bandwidth, ByteSize, Entry, IFrames, MediaPlaylist, MultivariantPlaylist, Picture, PlaylistKind,
-        Variant,
+        Alternative, Bandwidth, ByteSize, Entry, Group, IFrames, MediaPlaylist, MultivariantPlaylist, Picture,
+        PlaylistKind, Variant, VideoRange,
     },
 };
 
 /// A player starts with the variant nearest to this, in bits a second (HLS authoring specification, 1.32).
 const FIRST_VARIANT_BITRATE: u64 = 2_000_000;
 
-type Audio<'p, 'a> = (&'p AudioPlan, Joined<'a>);
-
-/// Writes all playlists, the multivariant one last, and describes the renditions.
-pub(super) fn write(
-    plan: &Plan,
-    video: &[Joined<'_>],
-    audio: Option<&Audio<'_, '_>>,
-) -> (Vec<PlaylistFile>, Vec<RenditionInfo>) {
-    let all = || video.iter().chain(audio.map(|(_, joined)| joined));
-    let target_s = MediaPlaylist::target_s(all().flat_map(|joined| &joined.spans).map(|span| span.duration));
-    let mut playlists: Vec<PlaylistFile> = all().map(|joined| segments(joined, target_s)).collect();
-    playlists.extend(video.iter().map(|joined| keyframes(joined, target_s)));
-    let renditions: Vec<RenditionInfo> = all().map(|joined| describe(joined, target_s)).collect();
-
-    let audio_info = renditions.get(video.len());
-    let rate = |info: &RenditionInfo| Bandwidth {
-        peak: info.bitrate_peak.unsigned_abs(),
-        average: info.bitrate_average.unsigned_abs(),
-    };
-    let variant = |(info, joined): (&RenditionInfo, &Joined<'_>)| Variant {
-        uri: info.playlist.clone(),
-        bandwidth: audio_info.map_or(rate(info), |audio| rate(info) + rate(audio)),
-        codecs: audio_info.map_or(info.codecs.clone(), |audio| format!("{},{}", info.codecs, audio.codecs)),
-        picture: plan.video.as_ref().map(|video| picture(info, video)),
-        iframes: Some(IFrames {
-            uri: keyframes_name(joined),
-            codecs: info.codecs.clone(),
-            bandwidth: measure(&joined.spans, target_s, keyframe_bytes),
-        }),
-    };
-    let mut variants: Vec<Variant> = renditions.iter().zip(video).map(variant).collect();
-    begin_in_the_middle(&mut variants);
-    let mut group = audio_info.zip(audio).map(|(info, (planned, _))| AudioGroup {
-        uri: info.playlist.clone(),
-        channels: planned.channels,
-    });
-    if video.is_empty() {
-        group = None;
-        variants.extend(audio_info.map(|info| Variant {
-            uri: info.playlist.clone(),
-            bandwidth: rate(info),
-            codecs: info.codecs.clone(),
-            picture: None,
-            iframes: None,
-        }));
-    }
-    let master = MultivariantPlaylist { audio: group, variants };
+/// Writes all playlists, the multivariant one last.
+pub(super) fn write(listing: &Listing<'_>) -> Vec<PlaylistFile> {
+    let mut playlists: Vec<PlaylistFile> = listing.joined().map(|joined| segments(listing, joined)).collect();
+    playlists.extend(listing.video.iter().map(|(_, joined)| keyframes(listing, joined)));
+    playlists.extend(texts(listing));
     playlists.push(PlaylistFile {
         name: MASTER_PLAYLIST.to_owned(),
-        text: master.to_string(),
+        text: multivariant(listing).to_string(),
     });
-    (playlists, renditions)
+    playlists
+}
+
+/// The name of a rendition's media playlist.
+pub(super) fn segments_name(rendition: &str) -> String {
+    format!("{rendition}.m3u8")
+}
+
+fn keyframes_name(rendition: &str) -> String {
+    format!("{rendition}-iframes.m3u8")
+}
+
+/// Where the edge serves a piece, relative to the playlists.
+pub(super) fn uri(key: &str) -> String {
+    format!("c/{key}")
+}
+
+fn multivariant(listing: &Listing<'_>) -> MultivariantPlaylist {
+    // Of the audio, whichever track a player takes must fit (RFC 8216, 4.3.4.2).
+    let mut loudest = Bandwidth::default();
+    for (_, joined) in &listing.audio {
+        let own = measure(&joined.spans, listing.target_s, bytes);
+        loudest.peak = loudest.peak.max(own.peak);
+        loudest.average = loudest.average.max(own.average);
+    }
+    let codecs: BTreeSet<&str> = listing
+        .audio
+        .iter()
+        .map(|(_, joined)| joined.set.codec.as_str())
+        .collect();
+    let codecs: String = codecs.iter().map(|codec| format!(",{codec}")).collect();
+    let mut variants: Vec<Variant> = Vec::new();
+    if let Some(planned) = &listing.plan.video {
+        let with_audio = listing.video.iter().map(|(rung, joined)| {
+            let own = video_variant(listing, planned, rung, joined);
+            Variant {
+                bandwidth: own.bandwidth + loudest,
+                codecs: format!("{}{codecs}", own.codecs),
+                ..own
+            }
+        });
+        variants.extend(with_audio);
+        begin_in_the_middle(&mut variants);
+    } else if let Some((_, joined)) = listing.audio.first() {
+        variants.push(Variant {
+            uri: segments_name(&joined.set.rendition),
+            bandwidth: loudest,
+            codecs: joined.set.codec.clone(),
+            picture: None,
+            iframes: None,
+        });
+    }
+    // Sound alone with one track is a variant; more tracks make a group, of which the first is the variant too.
+    let is_group = listing.plan.video.is_some() || listing.audio.len() > 1;
+    MultivariantPlaylist {
+        audio: if is_group { audio_group(listing) } else { Vec::new() },
+        subtitles: subtitle_group(listing),
+        variants,
+    }
+}
+
+fn video_variant(listing: &Listing<'_>, planned: &VideoPlan, rung: &RungSize, joined: &Joined<'_>) -> Variant {
+    let mut bandwidth = measure(&joined.spans, listing.target_s, bytes);
+    if listing.kind == PlaylistKind::Event {
+        // What will come may be larger than what was measured so far.
+        bandwidth.peak = bandwidth.peak.max(rung.bitrate_max.into());
+    }
+    Variant {
+        uri: segments_name(&rung.name),
+        bandwidth,
+        codecs: joined.set.codec.clone(),
+        picture: Some(picture(rung, planned)),
+        iframes: Some(IFrames {
+            uri: keyframes_name(&rung.name),
+            codecs: joined.set.codec.clone(),
+            bandwidth: measure(&joined.spans, listing.target_s, keyframe_bytes),
+        }),
+    }
 }
 
 /// Moves the variant that a player should start with to the front; the rest stays in descending order.
 fn begin_in_the_middle(variants: &mut [Variant]) {
-    let distance = |v: &Variant| v.bandwidth.average.abs_diff(FIRST_VARIANT_BITRATE);
+    // What only some screens show is nothing to begin with.
+    let is_sdr = |v: &Variant| v.picture.is_none_or(|picture| picture.range == VideoRange::Sdr);
+    let distance = |v: &Variant| (!is_sdr(v), v.bandwidth.average.abs_diff(FIRST_VARIANT_BITRATE));
     if let Some((first, _)) = variants.iter().enumerate().min_by_key(|(_, v)| distance(v)) {
         variants[..=first].rotate_right(1);
     }
 }
 
-fn segments(joined: &Joined<'_>, target_s: u64) -> PlaylistFile {
-    let name = segments_name(joined);
-    media_playlist(name, joined, target_s, false, |_| ByteSize::Whole)
+fn audio_group(listing: &Listing<'_>) -> Vec<Alternative> {
+    let tracks = listing.audio.iter().map(|(planned, _)| *planned);
+    let languages: Vec<&str> = tracks.clone().map(|planned| planned.language.as_str()).collect();
+    let alternative = |(place, planned): (usize, &AudioPlan)| Alternative {
+        group: Group::Audio {
+            channels: planned.channels,
+        },
+        name: track_name(&languages, place),
+        language: language(&planned.language).to_owned(),
+        is_default: place == 0,
+        auto_select: !languages[..place].contains(&languages[place]),
+        uri: segments_name(&planned.name),
+    };
+    tracks.enumerate().map(alternative).collect()
 }
 
-fn keyframes(joined: &Joined<'_>, target_s: u64) -> PlaylistFile {
-    let name = keyframes_name(joined);
-    media_playlist(name, joined, target_s, true, |span| match span.piece {
+fn subtitle_group(listing: &Listing<'_>) -> Vec<Alternative> {
+    let tracks = || listing.subtitles.iter().map(|(planned, _)| *planned);
+    let languages: Vec<&str> = tracks().map(|planned| planned.language.as_str()).collect();
+    // Two tracks of which a player could choose either must differ in what it chooses by (RFC 8216, 4.3.4.1.1).
+    let choices: Vec<(&str, bool)> = tracks()
+        .map(|planned| (planned.language.as_str(), planned.forced))
+        .collect();
+    let alternative = |(place, planned): (usize, &crate::SubtitlePlan)| Alternative {
+        group: Group::Subtitles { forced: planned.forced },
+        name: track_name(&languages, place),
+        language: language(&planned.language).to_owned(),
+        is_default: false,
+        auto_select: !choices[..place].contains(&choices[place]),
+        uri: segments_name(&planned.name),
+    };
+    tracks().enumerate().map(alternative).collect()
+}
+
+/// The language as BCP 47 names it, also where none is known.
+pub(super) fn language(language: &str) -> &str {
+    if language.is_empty() { "und" } else { language }
+}
+
+/// What a player shows of a track: its language, with a number from the second one of a language on.
+pub(super) fn track_name(languages: &[&str], place: usize) -> String {
+    let own = language(languages[place]);
+    let before = languages[..place].iter().filter(|other| language(other) == own).count();
+    if before == 0 {
+        own.to_owned()
+    } else {
+        format!("{own} {}", before + 1)
+    }
+}
+
+fn segments(listing: &Listing<'_>, joined: &Joined<'_>) -> PlaylistFile {
+    let name = segments_name(&joined.set.rendition);
+    media_playlist(name, listing, joined, false, |_| ByteSize::Whole)
+}
+
+fn keyframes(listing: &Listing<'_>, joined: &Joined<'_>) -> PlaylistFile {
+    let name = keyframes_name(&joined.set.rendition);
+    media_playlist(name, listing, joined, true, |span| match span.piece {
         Some(_) => ByteSize::First(keyframe_bytes(span)),
         None => ByteSize::Whole,
     })
 }
 
-fn segments_name(joined: &Joined<'_>) -> String {
-    format!("{}.m3u8", joined.set.rendition)
-}
-
-fn keyframes_name(joined: &Joined<'_>) -> String {
-    format!("{}-iframes.m3u8", joined.set.rendition)
-}
-
 fn media_playlist(
     name: String,
+    listing: &Listing<'_>,
     joined: &Joined<'_>,
-    target_s: u64,
     keyframes_only: bool,
     size: impl Fn(&Span<'_>) -> ByteSize,
 ) -> PlaylistFile {
@@ -114,9 +196,9 @@ fn media_playlist(
         size: size(span),
     };
     let playlist = MediaPlaylist {
-        kind: PlaylistKind::Vod,
-        target_s,
-        init_uri: uri(&joined.set.init_key),
+        kind: listing.kind,
+        target_s: listing.target_s,
+        init_uri: Some(uri(&joined.set.init_key)),
         keyframes_only,
         entries: joined.spans.iter().map(entry).collect(),
     };
@@ -126,13 +208,26 @@ fn media_playlist(
     }
 }
 
-/// Where the edge serves a piece, relative to the playlists.
-fn uri(key: &str) -> String {
-    format!("c/{key}")
-}
-
-fn bytes(span: &Span<'_>) -> u64 {
-    span.piece.map_or(0, |piece| piece.bytes)
+/// Each text track is one file as long as everything else.
+fn texts(listing: &Listing<'_>) -> impl Iterator<Item = PlaylistFile> {
+    let duration = listing.duration();
+    listing.subtitles.iter().map(move |(planned, made)| {
+        let playlist = MediaPlaylist {
+            kind: listing.kind,
+            target_s: (duration + Duration::from_millis(999)).as_secs().max(1),
+            init_uri: None,
+            keyframes_only: false,
+            entries: vec![Entry {
+                uri: Some(uri(&made.key)),
+                duration,
+                size: ByteSize::Whole,
+            }],
+        };
+        PlaylistFile {
+            name: segments_name(&planned.name),
+            text: playlist.to_string(),
+        }
+    })
 }
 
 fn keyframe_bytes(span: &Span<'_>) -> u64 {
@@ -140,32 +235,32 @@ fn keyframe_bytes(span: &Span<'_>) -> u64 {
         .map_or(0, |piece| piece.keyframe_bytes.unwrap_or(piece.bytes))
 }
 
-fn describe(joined: &Joined<'_>, target_s: u64) -> RenditionInfo {
-    let bandwidth = measure(&joined.spans, target_s, bytes);
-    let signed = |rate: u64| i64::try_from(rate).unwrap_or(i64::MAX);
-    RenditionInfo {
-        name: joined.set.rendition.clone(),
-        width: joined.set.width,
-        height: joined.set.height,
-        codecs: joined.set.codec.clone(),
-        bitrate_average: signed(bandwidth.average),
-        bitrate_peak: signed(bandwidth.peak),
-        playlist: segments_name(joined),
+fn picture(rung: &RungSize, plan: &VideoPlan) -> Picture {
+    Picture {
+        width: rung.width,
+        height: rung.height,
+        frame_rate: frame_rate(plan),
+        range: range(rung, plan),
     }
 }
 
+/// The average number of frames a second.
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts of frames and ticks stay far below 2^52"
 )]
-fn picture(info: &RenditionInfo, plan: &VideoPlan) -> Picture {
+pub(super) fn frame_rate(plan: &VideoPlan) -> f64 {
     let segments = || plan.chunks.iter().flat_map(|chunk| &chunk.segments);
     let frames: i64 = segments().map(|s| s.frames).sum();
     let ticks: i64 = segments().map(|s| s.duration_ticks).sum();
-    let frame_rate = frames as f64 * TICKS_PER_SECOND as f64 / ticks.max(1) as f64;
-    Picture {
-        width: info.width,
-        height: info.height,
-        frame_rate,
+    frames as f64 * TICKS_PER_SECOND as f64 / ticks.max(1) as f64
+}
+
+/// What a rung keeps of its source's range.
+pub(super) fn range(rung: &RungSize, plan: &VideoPlan) -> VideoRange {
+    match plan.colour.transfer.as_str() {
+        "smpte2084" if rung.hdr => VideoRange::Pq,
+        "arib-std-b67" if rung.hdr => VideoRange::Hlg,
+        _ => VideoRange::Sdr,
     }
 }

@@ -2,16 +2,53 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What one chunk task made.
+/// What the tasks of a job have made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Made {
+    /// What the video and lead tasks made, in any order.
+    pub chunks: Vec<ChunkPieces>,
+    /// What the audio tasks made, in any order.
+    pub audio: Vec<RunPieces>,
+    /// What the subtitle tasks made, in any order.
+    pub subtitles: Vec<SubtitlePieces>,
+}
+
+/// What one audio task made, and which of the plan's runs that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPieces {
+    /// The track's place in the plan, from 0.
+    pub track: usize,
+    /// The run's place in the track, from 0.
+    pub run: usize,
+    /// Its pieces.
+    pub pieces: PieceSet,
+}
+
+/// What one subtitle task made: a text track in one WebVTT file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubtitlePieces {
+    /// The rendition's name, as the plan has it.
+    pub rendition: String,
+    /// The stored key of the file.
+    pub key: String,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// When its last cue ends, in milliseconds from time 0.
+    pub duration_ms: i64,
+    /// How many cues it has.
+    pub cues: u32,
+}
+
+/// What one chunk task made, or one lead task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkPieces {
     /// The chunk's place in the plan, from 0.
     pub chunk: u32,
-    /// The pieces of each rung, in the plan's order.
+    /// The pieces of each rung that the task made.
     pub renditions: Vec<PieceSet>,
 }
 
-/// What the audio task made.
+/// What one audio task made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AudioPieces(pub PieceSet);
@@ -19,7 +56,7 @@ pub struct AudioPieces(pub PieceSet);
 /// The pieces of one rendition that one task made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PieceSet {
-    /// The rendition's name: that of the rung, or [`super::AUDIO_RENDITION`].
+    /// The rendition's name: that of the rung or of the audio track.
     pub rendition: String,
     /// The stored key of the init section.
     pub init_key: String,

@@ -1,13 +1,16 @@
+mod growing;
+mod tracks;
+
 use std::{fs, path::Path};
 
 use reelway_domain::{EncoderSpeed, Failure, Reason, RungSize, SourceInfo};
 
 use super::*;
 use crate::{
-    AudioPlan, ChunkPlan, Colour, Rational, SegmentPlan, TICKS_PER_SECOND, VideoPlan,
+    AudioPlan, AudioRun, ChunkPlan, Colour, PlanView, Rational, SegmentPlan, TICKS_PER_SECOND, VideoPlan,
     fmp4::{
         audio_starts, recut_audio, recut_video,
-        testing::{CONSTANT, Clip, decoded_frames},
+        testing::{CONSTANT, Clip, ONE_RUN, decoded_frames},
     },
     playlist::violations,
 };
@@ -18,6 +21,8 @@ fn rung(name: &str, width: u32, height: u32) -> RungSize {
         width,
         height,
         bitrate_max: 800_000,
+        codec: reelway_domain::VideoCodec::H264,
+        hdr: false,
     }
 }
 
@@ -27,9 +32,13 @@ fn plan(chunks: &[&[SegmentPlan]]) -> Plan {
         start_pts: 0,
         end_pts: 0,
         seek_pts: None,
+        bytes: None,
         segments: segments.to_vec(),
     };
     let video = VideoPlan {
+        lead_chunks: 0,
+        codec: reelway_domain::VideoCodec::H264,
+        mastering: None,
         stream_index: 0,
         time_base: Rational { num: 1, den: 90_000 },
         base_pts: 0,
@@ -46,6 +55,15 @@ fn plan(chunks: &[&[SegmentPlan]]) -> Plan {
         chunks: chunks.iter().map(chunk).collect(),
     };
     let audio = AudioPlan {
+        seek: crate::AudioSeek::FromStart,
+        sample_rate: 48_000,
+        name: AUDIO_RENDITION.into(),
+        language: String::new(),
+        runs: vec![AudioRun {
+            start_frame: 0,
+            end_frame: None,
+            bytes: None,
+        }],
         stream_index: 1,
         base_us: 0,
         duration_ms: 6000,
@@ -56,15 +74,34 @@ fn plan(chunks: &[&[SegmentPlan]]) -> Plan {
         source: SourceInfo::default(),
         segment_ms: 1000,
         video: Some(video),
-        audio: Some(audio),
+        audios: vec![audio],
+        subtitles: Vec::new(),
+        view: PlanView::Whole,
+        index_bytes: Vec::new(),
         reads_mezzanine: false,
     }
 }
 
+/// What the tasks made, if each track is one run.
+fn of(chunks: &[ChunkPieces], audio: Option<&AudioPieces>) -> Made {
+    let run = |(track, AudioPieces(pieces)): (usize, &AudioPieces)| RunPieces {
+        track,
+        run: 0,
+        pieces: pieces.clone(),
+    };
+    Made {
+        chunks: chunks.to_vec(),
+        audio: audio.into_iter().enumerate().map(run).collect(),
+        subtitles: Vec::new(),
+    }
+}
+
+/// The playlists, without the manifest.
 fn texts(package: &Package) -> Vec<(&str, &str)> {
     package
         .playlists
         .iter()
+        .filter(|p| p.name != MANIFEST)
         .map(|p| (p.name.as_str(), p.text.as_str()))
         .collect()
 }
@@ -99,15 +136,18 @@ fn published(clip: &Clip, root: &Path) -> Package {
     }
     let dir = store.join("audio");
     fs::create_dir(&dir).unwrap();
-    let track = recut_audio(&clip.encode_audio(), audio_starts(&plan), &dir, |n| format!("{n}.m4s")).unwrap();
+    let track = recut_audio(&clip.encode_audio(), &ONE_RUN, audio_starts(&plan), &dir, |n| {
+        format!("{n}.m4s")
+    })
+    .unwrap();
     let audio = AudioPieces(kept(&track, AUDIO_RENDITION, "audio"));
     // What the catalog stores is read back the same, in any order.
     let json = serde_json::to_string(&(&chunks, &audio)).unwrap();
     let (mut chunks, audio): (Vec<ChunkPieces>, AudioPieces) = serde_json::from_str(&json).unwrap();
     chunks.reverse();
-    let package = package(&plan, &chunks, Some(&audio)).unwrap();
-    for (name, text) in texts(&package) {
-        fs::write(root.join(name), text).unwrap();
+    let package = package(&plan, &of(&chunks, Some(&audio))).unwrap();
+    for file in &package.playlists {
+        fs::write(root.join(&file.name), &file.text).unwrap();
     }
     package
 }
@@ -142,6 +182,10 @@ fn what_is_published_plays_and_keeps_the_rules() {
         m3u8_rs::parse_playlist_res(text.as_bytes()).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     assert_eq!(decoded_frames(&root.path().join("180p.m3u8"), "v:0"), 180);
+    let manifest = root.path().join(MANIFEST);
+    assert_eq!(decoded_frames(&manifest, "v:0"), 180);
+    assert_eq!(decoded_frames(&manifest, "v:1"), 180);
+    assert!((281..=282).contains(&decoded_frames(&manifest, "a:0")));
     let master = root.path().join(MASTER_PLAYLIST);
     assert_eq!(decoded_frames(&master, "v:0"), 180);
     assert!((281..=282).contains(&decoded_frames(&master, "a:0")));
@@ -198,7 +242,7 @@ fn text<'a>(package: &'a Package, name: &str) -> &'a str {
 fn audio_alone_is_its_own_variant() {
     let (mut plan, _, audio) = made();
     plan.video = None;
-    let package = package(&plan, &[], Some(&audio)).unwrap();
+    let package = package(&plan, &of(&[], Some(&audio))).unwrap();
     assert_eq!(violations(MASTER_PLAYLIST, &texts(&package)), [""; 0]);
     assert!(!text(&package, MASTER_PLAYLIST).contains("EXT-X-MEDIA:"));
     assert_eq!(package.renditions.len(), 1);
@@ -207,13 +251,13 @@ fn audio_alone_is_its_own_variant() {
 #[test]
 fn silent_video_and_the_first_variant() {
     let (mut plan, mut chunks, _) = made();
-    plan.audio = None;
+    plan.audios.clear();
     // 2.4 Mb/s and 8 kb/s: the player starts with the first.
     chunks
         .iter_mut()
         .for_each(|c| c.renditions[0].pieces.iter_mut().for_each(|p| p.bytes = 300_000));
     let order = |plan: &Plan, chunks: &[ChunkPieces]| {
-        let package = package(plan, chunks, None).unwrap();
+        let package = package(plan, &of(chunks, None)).unwrap();
         assert_eq!(violations(MASTER_PLAYLIST, &texts(&package)), [""; 0]);
         assert!(!text(&package, MASTER_PLAYLIST).contains("AUDIO"));
         let master = text(&package, MASTER_PLAYLIST).to_owned();
@@ -237,7 +281,7 @@ fn damage_within_the_bound_is_published_and_counted() {
     for set in &mut chunks[1].renditions {
         set.pieces[0].frames = 18;
     }
-    let package_of = |plan: &Plan, chunks: &[ChunkPieces]| package(plan, chunks, Some(&audio));
+    let package_of = |plan: &Plan, chunks: &[ChunkPieces]| package(plan, &of(chunks, Some(&audio)));
     let package = package_of(&plan, &chunks).unwrap();
     assert_eq!((package.frames_planned, package.frames_missing), (120, 12));
 
@@ -283,18 +327,18 @@ fn damage_within_the_bound_is_published_and_counted() {
 #[test]
 fn audio_may_lack_what_rounding_explains_or_the_plan_allows() {
     let (mut plan, chunks, audio) = made();
-    let lasting = |plan: &mut Plan, ms| plan.audio.as_mut().unwrap().duration_ms = ms;
+    let lasting = |plan: &mut Plan, ms| plan.audios[0].duration_ms = ms;
     lasting(&mut plan, 6100);
     plan.video.as_mut().unwrap().missing_percent_max = 0.0;
-    package(&plan, &chunks, Some(&audio)).unwrap();
+    package(&plan, &of(&chunks, Some(&audio))).unwrap();
     lasting(&mut plan, 6600);
-    let failure = package(&plan, &chunks, Some(&audio)).unwrap_err();
+    let failure = package(&plan, &of(&chunks, Some(&audio))).unwrap_err();
     assert_eq!(
         (failure.reason, failure.metadata["missingMs"].as_str()),
         (Reason::SourceDamaged, "600")
     );
     plan.video.as_mut().unwrap().missing_percent_max = 10.0;
-    package(&plan, &chunks, Some(&audio)).unwrap();
+    package(&plan, &of(&chunks, Some(&audio))).unwrap();
 }
 
 #[test]
@@ -303,15 +347,15 @@ fn pieces_that_do_not_fit_are_not_published() {
     let failed = |change: &dyn Fn(&mut Vec<ChunkPieces>, &mut AudioPieces)| {
         let (mut chunks, mut audio) = (chunks.clone(), audio.clone());
         change(&mut chunks, &mut audio);
-        let failure: Failure = package(&plan, &chunks, Some(&audio)).unwrap_err();
+        let failure: Failure = package(&plan, &of(&chunks, Some(&audio))).unwrap_err();
         assert_eq!(failure.reason, Reason::Internal, "{failure}");
         failure.message
     };
-    package(&plan, &chunks, Some(&audio)).unwrap();
-    assert!(failed(&|c, _| drop(c.pop())).contains("not every planned chunk"));
-    assert!(failed(&|c, _| c[1].chunk = 0).contains("not every planned chunk"));
-    assert!(failed(&|c, _| drop(c[1].renditions.pop())).contains("rungs of the plan"));
-    assert!(failed(&|c, _| c[1].renditions[1].rendition = "x".into()).contains("rungs of the plan"));
+    package(&plan, &of(&chunks, Some(&audio))).unwrap();
+    assert!(failed(&|c, _| drop(c.pop())).contains("180p lacks chunk 1"));
+    assert!(failed(&|c, _| c[1].chunk = 0).contains("there twice"));
+    assert!(failed(&|c, _| drop(c[1].renditions.pop())).contains("90p lacks chunk 1"));
+    assert!(failed(&|c, _| c[1].renditions[1].rendition = "x".into()).contains("was not planned"));
     assert!(failed(&|c, _| c[0].renditions[0].width = 322).contains("pixels large"));
     assert!(failed(&|c, _| c[1].renditions[0].init_sha256 = "other".into()).contains("init sections"));
     assert!(failed(&|c, _| c[0].renditions[0].pieces[1].start += 1).contains("instead of 90000"));
@@ -327,7 +371,7 @@ fn pieces_that_do_not_fit_are_not_published() {
         pieces[0].duration = 180_000;
     });
     assert!(merged.contains("different rungs"), "{merged}");
-    assert_eq!(package(&plan, &chunks, None).unwrap_err().reason, Reason::Internal);
+    assert_eq!(package(&plan, &of(&chunks, None)).unwrap_err().reason, Reason::Internal);
 }
 
 #[test]

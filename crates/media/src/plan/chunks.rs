@@ -1,14 +1,36 @@
 //! Segments into chunks: the first ones short, so that playing can begin, the last ones short, so that all workers finish
 //! together, and those between long enough that starting an encoder costs next to nothing.
 
-use super::{ChunkPlan, segments::Cut};
+use super::{ChunkPlan, TICKS_PER_SECOND, segments::Cut};
 
 /// The most segments in one chunk: 12 s.
 const SEGMENTS_MAX: usize = 3;
+/// The same within the first minute: 8 s, the shortest that costs no more than one command for everything would.
+const EARLY_SEGMENTS_MAX: usize = 2;
 /// So many chunks at the start have one segment.
 const SHORT_CHUNKS: usize = 2;
 /// A chunk takes at most this share of what is left.
 const LEFT_PER_CHUNK: usize = 2;
+/// A last segment shorter than this is not worth a process of its own.
+const LAST_ALONE_TICKS_MIN: i64 = TICKS_PER_SECOND;
+/// The first minute, which somebody who watches from the start wants first.
+const EARLY_TICKS: i64 = 60 * TICKS_PER_SECOND;
+/// At most one part in so many of a video is encoded ahead at the smallest rung.
+const LEAD_PARTS: i64 = 2;
+
+/// How many chunks at the start have their smallest rung encoded ahead of the others.
+///
+/// A chunk that is led is decoded twice. Decoding is about 9 % of the work of a full ladder, while the smallest rung takes
+/// about a seventh of it: playing can begin that much sooner. So the first minute is led, but no more than half of the
+/// video, which keeps the price below 5 %; the first chunk always is. With one rung there is nothing to get ahead of.
+pub(super) fn lead_chunks(chunks: &[ChunkPlan], rungs: usize) -> usize {
+    if rungs < 2 || chunks.is_empty() {
+        return 0;
+    }
+    let end = |chunk: &ChunkPlan| chunk.start_ticks().saturating_add(chunk.duration_ticks());
+    let until = EARLY_TICKS.min(chunks.last().map_or(0, end) / LEAD_PARTS);
+    chunks.iter().take_while(|chunk| end(chunk) <= until).count().max(1)
+}
 
 /// Puts segments together. `keyframes` are the timestamps where decoding can begin, ascending.
 pub(super) fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64]) -> Vec<ChunkPlan> {
@@ -25,6 +47,7 @@ pub(super) fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64]) -> Vec<ChunkP
             } else {
                 keyframe_before(keyframes, taken[0].start_pts)
             },
+            bytes: None,
             segments: taken.iter().map(|cut| cut.segment).collect(),
         });
         start += size;
@@ -36,11 +59,16 @@ pub(super) fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64]) -> Vec<ChunkP
 /// to decode before its first frame.
 fn size(cuts: &[Cut], start: usize, chunks: usize, keyframes: &[i64]) -> usize {
     let left = cuts.len() - start;
-    let longest = if chunks < SHORT_CHUNKS {
-        1
-    } else {
-        (left / LEFT_PER_CHUNK).clamp(1, SEGMENTS_MAX)
+    let most = match chunks {
+        ..SHORT_CHUNKS => 1,
+        _ if cuts[start].segment.start_ticks < EARLY_TICKS => EARLY_SEGMENTS_MAX,
+        _ => SEGMENTS_MAX,
     };
+    let longest = (left / LEFT_PER_CHUNK).clamp(1, most);
+    let is_crumb = |cut: &Cut| cut.segment.duration_ticks < LAST_ALONE_TICKS_MIN;
+    if left == longest + 1 && cuts.last().is_some_and(is_crumb) {
+        return left;
+    }
     let lead = |size: usize| {
         let next = cuts.get(start + size)?.start_pts;
         Some(next.saturating_sub(keyframe_before(keyframes, next).unwrap_or(i64::MIN)))
@@ -91,13 +119,40 @@ mod tests {
         let every_segment: Vec<i64> = (0..100).map(|n| n * 4000).collect();
         assert_eq!(sizes(1, &every_segment), [1]);
         assert_eq!(sizes(3, &every_segment), [1, 1, 1]);
-        assert_eq!(sizes(15, &every_segment), [1, 1, 3, 3, 3, 2, 1, 1]);
+        assert_eq!(sizes(15, &every_segment), [1, 1, 2, 2, 2, 2, 2, 1, 1, 1]);
+        assert_eq!(sizes(30, &every_segment)[..13], [1, 1, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 2]);
+    }
+
+    #[test]
+    fn a_crumb_at_the_end_stays_with_what_comes_before() {
+        let with_last = |count: u32, ticks: i64| {
+            let mut cuts = cuts(count);
+            cuts.last_mut().unwrap().segment.duration_ticks = ticks;
+            let chunks = group(&cuts, i64::from(count) * 4000, &[0]);
+            chunks.iter().map(|chunk| chunk.segments.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(with_last(2, 89_999), [2], "a short clip is one chunk");
+        assert_eq!(with_last(2, 90_000), [1, 1]);
+        assert_eq!(with_last(4, 3000), [1, 1, 2]);
+    }
+
+    #[test]
+    fn the_first_minute_is_led_but_no_more_than_half() {
+        let led = |count: u32, rungs| {
+            let chunks = group(&cuts(count), i64::from(count) * 4000, &[0]);
+            let led = lead_chunks(&chunks, rungs);
+            chunks[..led].iter().map(ChunkPlan::duration_ticks).sum::<i64>() / TICKS_PER_SECOND
+        };
+        assert_eq!([led(1, 4), led(2, 4), led(6, 4), led(10, 4)], [4, 4, 8, 16]);
+        assert_eq!([led(30, 4), led(900, 2)], [56, 56]);
+        assert_eq!([led(30, 1), led(30, 0)], [0, 0]);
     }
 
     #[test]
     fn borders_are_moved_to_where_less_is_decoded_in_vain() {
-        // A keyframe at 16 s, none at 20 s.
-        assert_eq!(sizes(15, &[0, 4000, 8000, 16_000, 28_000, 40_000])[..3], [1, 1, 2]);
+        // Nine chunks are before 64 s; then a keyframe at 72 s, none at 76 s.
+        let sizes = sizes(40, &[0, 4000, 8000, 64_000, 72_000, 84_000]);
+        assert_eq!((sizes[..9].iter().sum::<usize>(), &sizes[9..11]), (16, &[2, 3][..]));
     }
 
     #[test]

@@ -1,18 +1,19 @@
 //! From a probe to a plan.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reelway_domain::{Failure, Ladder, Reason, SourceInfo};
 
 use super::{
-    AudioPlan, Plan, SEGMENT_MS, VideoPlan, chunks, mezzanine,
+    ByteRange, Plan, PlanView, SEGMENT_MS, VideoPlan, audio, chunks, mezzanine,
     segments::Timeline,
+    subtitles,
     time::{ticks_to_ms, ticks_to_seconds},
 };
 use crate::{
-    AudioStream, Error, Probe, VideoStream, Workspace,
+    Error, Probe, VideoStream, Workspace,
     index::{self, Index, VideoIndex},
-    probe::{check_duration, probe_own},
+    probe::{check_duration, probe_own, read_mastering},
 };
 
 /// Containers whose headers claim a duration that is the file's own, so that a shorter file was cut.
@@ -20,9 +21,6 @@ const TELL_DURATION: [&str; 2] = ["avi", "flv"];
 /// What may be missing from a claimed duration without suspicion: one part in so many, and so many milliseconds.
 const SHORT_PARTS: i64 = 20;
 const SHORT_MS: i64 = 1000;
-/// The bit rates of the AAC rendition, in bits a second.
-const STEREO_BITRATE: u32 = 128_000;
-const MONO_BITRATE: u32 = 64_000;
 /// How far ffmpeg goes back by itself before it seeks in most containers, in microseconds (3/23 s, rounded up).
 const SEEK_SLACK_US: i64 = 130_500;
 
@@ -44,15 +42,47 @@ pub async fn make_plan(work: &Workspace<'_>, probe: &Probe, ladder: &Ladder) -> 
     } else {
         probe.clone()
     };
-    let index = index::read(work, file, &read).await?;
-    let mut plan = lay_out(work, &read, &index, ladder)?;
+    let index = index::read(work, file, &read, false).await?;
+    let mut plan = lay_out(work, &read, &index, ladder, PlanView::Whole)?;
+    if let Some(video) = &mut plan.video {
+        complete(work, file, video).await?;
+    }
     check_end(probe, plan.source.duration_ms)?;
     plan.source.container.clone_from(&probe.container);
     plan.reads_mezzanine = copy.is_some();
     Ok((plan, copy))
 }
 
-fn lay_out(work: &Workspace<'_>, probe: &Probe, index: &Index, ladder: &Ladder) -> Result<Plan, Failure> {
+/// Lays out what is to be made of a source of which these bytes and the first of its packets are there: its headers and its
+/// index. Made from all of the file, the plan is the same.
+///
+/// # Errors
+/// As [`make_plan`].
+pub async fn make_early_plan(
+    work: &Workspace<'_>,
+    probe: &Probe,
+    ladder: &Ladder,
+    index_bytes: Vec<ByteRange>,
+) -> Result<Plan, Error> {
+    let index = index::read(work, work.source, probe, true).await?;
+    let mut plan = lay_out(work, probe, &index, ladder, PlanView::Index)?;
+    if let Some(video) = &mut plan.video {
+        complete(work, work.source, video).await?;
+        for chunk in &mut video.chunks {
+            chunk.bytes = index.video.bytes(chunk.seek_pts, chunk.end_pts);
+        }
+    }
+    plan.index_bytes = index_bytes;
+    Ok(plan)
+}
+
+fn lay_out(
+    work: &Workspace<'_>,
+    probe: &Probe,
+    index: &Index,
+    ladder: &Ladder,
+    view: PlanView,
+) -> Result<Plan, Failure> {
     let limits = work.tools.limits();
     let mut source = probe.source_info();
     source.duration_ms = 0;
@@ -66,13 +96,21 @@ fn lay_out(work: &Workspace<'_>, probe: &Probe, index: &Index, ladder: &Ladder) 
         video = Some(video_plan(probe, stream, &timeline, &index.video, ladder, tone_map));
     }
     let base_us = video.as_ref().map(|v| v.time_base.to_us(v.base_pts));
-    let audio = probe
-        .audio
-        .as_ref()
-        .and_then(|stream| audio_plan(stream, index.audio?, base_us));
-    source.duration_ms = source.duration_ms.max(audio.as_ref().map_or(0, |a| a.duration_ms));
+    let audios = audio::tracks(&audio::Known {
+        probe,
+        extents: &index.audios,
+        base_us,
+        view,
+        video: video.as_ref(),
+        bytes: &|place, from_us, to_us| {
+            let time_base = probe.audios.get(place)?.time_base;
+            index.audio_bytes(place, |pts| time_base.to_us(pts), from_us, to_us)
+        },
+    });
+    let longest_ms = audios.iter().map(|audio| audio.duration_ms).max().unwrap_or(0);
+    source.duration_ms = source.duration_ms.max(longest_ms);
     check_duration(source.duration_ms, limits)?;
-    if video.is_none() && audio.is_none() {
+    if video.is_none() && audios.is_empty() {
         return Err(Failure::new(
             Reason::SourceDamaged,
             "The file has streams, but not one packet in them.",
@@ -82,9 +120,21 @@ fn lay_out(work: &Workspace<'_>, probe: &Probe, index: &Index, ladder: &Ladder) 
         source,
         segment_ms: SEGMENT_MS,
         video,
-        audio,
+        audios,
+        subtitles: subtitles::tracks(&probe.subtitles),
+        view,
+        index_bytes: Vec::new(),
         reads_mezzanine: false,
     })
+}
+
+/// Holds the rungs against the tools, and finds out what a rung of high dynamic range says beside its pictures.
+async fn complete(work: &Workspace<'_>, file: &Path, video: &mut VideoPlan) -> Result<(), Error> {
+    work.tools.check(&video.rungs)?;
+    if video.rungs.iter().any(|rung| rung.hdr) {
+        video.mastering = read_mastering(work, file, video.stream_index).await?;
+    }
+    Ok(())
 }
 
 fn timeline(stream: &VideoStream, index: &VideoIndex) -> Result<Timeline, Failure> {
@@ -111,37 +161,27 @@ fn video_plan(
     ladder: &Ladder,
     tone_map: bool,
 ) -> VideoPlan {
+    let rungs = ladder.fit(stream.width, stream.height, stream.colour.is_hdr());
+    let chunks = chunks::group(&timeline.cut(), timeline.end_pts, &index.keyframes);
     VideoPlan {
         stream_index: stream.index,
         time_base: stream.time_base,
         base_pts: timeline.base_pts,
         container_start_us: probe.start_us,
         seek_slack_us: if probe.is_in(&["mov"]) { 0 } else { SEEK_SLACK_US },
-        rungs: ladder.fit(stream.width, stream.height),
         speed: ladder.speed,
         crf: ladder.crf,
+        codec: ladder.codec,
         missing_percent_max: ladder.missing_percent_max,
         frame_rate_max: timeline.frame_rate_max(),
         deinterlace: stream.interlaced,
         tone_map,
         colour: stream.colour.clone(),
-        chunks: chunks::group(&timeline.cut(), timeline.end_pts, &index.keyframes),
+        mastering: None,
+        lead_chunks: chunks::lead_chunks(&chunks, rungs.len()),
+        rungs,
+        chunks,
     }
-}
-
-/// `None` if the audio ends before the video begins.
-fn audio_plan(stream: &AudioStream, (first, end): (i64, i64), base_us: Option<i64>) -> Option<AudioPlan> {
-    let base_us = base_us.unwrap_or_else(|| stream.time_base.to_us(first));
-    let duration_ms = stream.time_base.to_us(end).saturating_sub(base_us) / 1000;
-    let channels = stream.channels.min(2);
-    let bitrate = if channels == 1 { MONO_BITRATE } else { STEREO_BITRATE };
-    (duration_ms > 0).then_some(AudioPlan {
-        stream_index: stream.index,
-        base_us,
-        duration_ms,
-        channels,
-        bitrate,
-    })
 }
 
 /// Refuses a file whose packets end long before its headers say.

@@ -44,19 +44,15 @@ pub(super) async fn make(work: &Workspace<'_>, probe: &Probe) -> Result<PathBuf,
             args.words(["-bsf:v", "mpeg4_unpack_bframes"]);
         }
     }
-    if let Some(audio) = &probe.audio {
+    for audio in &probe.audios {
         args.words(["-map", &format!("0:{}", audio.index)]);
     }
-    args.words([
-        "-c",
-        "copy",
-        "-map_metadata",
-        "-1",
-        "-map_chapters",
-        "-1",
-        "-f",
-        "matroska",
-    ]);
+    args.words(["-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1"]);
+    for (place, audio) in probe.audios.iter().enumerate() {
+        let option = format!("-metadata:s:a:{place}");
+        args.words([option.as_str(), &format!("language={}", audio.language)]);
+    }
+    args.words(["-f", "matroska"]);
     args.push(file_url(&file));
     let bytes_max = source_bytes + source_bytes / 4 + GROWTH_BYTES;
     ffmpeg::run(work, args, bytes_max, work.tools.limits().stall_max, |_| {}).await?;

@@ -25,7 +25,7 @@ async fn a_plan_counts_everything_and_survives_being_stored() {
     assert!((plan.source.frame_rate - 29.97).abs() < 0.01);
     // The first frame at or after 4 s.
     assert_eq!(video.chunks[1].start_ticks(), 120 * 3003);
-    assert_eq!(plan.audio.as_ref().unwrap().base_us, 0);
+    assert_eq!(plan.audios[0].base_us, 0);
     let stored = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&stored).unwrap(), plan);
 }
@@ -41,7 +41,7 @@ async fn audio_is_laid_out_from_the_first_picture_on() {
         "late.mkv",
     );
     let (plan, _) = bench.plan(&late, &one_rung()).await.unwrap();
-    let audio = plan.audio.unwrap();
+    let audio = plan.audios.into_iter().next().unwrap();
     assert_eq!((audio.base_us, audio.channels, audio.bitrate), (1_200_000, 2, 128_000));
     assert!((audio.duration_ms - 3800).abs() <= 2, "{}", audio.duration_ms);
     assert_eq!(plan.source.duration_ms, audio.duration_ms, "the longest track");
@@ -51,7 +51,7 @@ async fn audio_is_laid_out_from_the_first_picture_on() {
         "over.mkv",
     );
     let (plan, _) = bench.plan(&over, &one_rung()).await.unwrap();
-    assert_eq!(plan.audio, None, "it ends before the first picture");
+    assert_eq!(plan.audios, [], "it ends before the first picture");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn pictures_without_sound_and_sound_without_pictures() {
     let bench = Bench::new().await;
     let silent = bench.clip("10", 1.0, H264, "silent.mp4");
     let (plan, _) = bench.plan(&silent, &one_rung()).await.unwrap();
-    assert_eq!((plan.audio, plan.source.duration_ms), (None, 1000));
+    assert_eq!((plan.audios.len(), plan.source.duration_ms), (0, 1000));
     let song = bench.ffmpeg("-f lavfi -i sine=d=2 -c:a flac", "song.flac");
     let (plan, _) = bench.plan(&song, &one_rung()).await.unwrap();
     assert_eq!(

@@ -38,8 +38,8 @@ pub struct MediaPlaylist {
     pub kind: PlaylistKind,
     /// The target duration in seconds, not below the rounded duration of any entry (RFC 8216, 4.3.3.1).
     pub target_s: u64,
-    /// Where the init section is, relative to the playlist.
-    pub init_uri: String,
+    /// Where the init section is, relative to the playlist; `None` for text.
+    pub init_uri: Option<String>,
     /// The entries hold one keyframe each, for fast search (RFC 8216, 4.3.3.6).
     pub keyframes_only: bool,
     /// The entries, in order.
@@ -72,12 +72,18 @@ impl fmt::Display for MediaPlaylist {
             PlaylistKind::Event => "EVENT",
         };
         writeln!(f, "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:{kind}")?;
+        if self.kind == PlaylistKind::Event {
+            // Otherwise a player would begin near the end, as in a broadcast (RFC 8216, 6.3.3).
+            f.write_str("#EXT-X-START:TIME-OFFSET=0\n")?;
+        }
         f.write_str(if self.keyframes_only {
             "#EXT-X-I-FRAMES-ONLY\n"
         } else {
             "#EXT-X-INDEPENDENT-SEGMENTS\n"
         })?;
-        writeln!(f, "#EXT-X-MAP:URI=\"{}\"", self.init_uri)?;
+        if let Some(uri) = &self.init_uri {
+            writeln!(f, "#EXT-X-MAP:URI=\"{uri}\"")?;
+        }
         for entry in &self.entries {
             entry.fmt(f)?;
         }
@@ -129,7 +135,7 @@ mod tests {
         MediaPlaylist {
             kind,
             target_s,
-            init_uri: "c/init.mp4".into(),
+            init_uri: Some("c/init.mp4".into()),
             keyframes_only: false,
             entries,
         }
@@ -157,8 +163,16 @@ c/b.m4s
 #EXT-X-ENDLIST
 ";
         assert_eq!(text, expected);
-        let growing = expected.replace(":VOD", ":EVENT").replace("#EXT-X-ENDLIST\n", "");
+        let growing = expected
+            .replace(":VOD\n", ":EVENT\n#EXT-X-START:TIME-OFFSET=0\n")
+            .replace("#EXT-X-ENDLIST\n", "");
         assert_eq!(playlist(PlaylistKind::Event).to_string(), growing);
+        let text_track = MediaPlaylist {
+            init_uri: None,
+            ..playlist(PlaylistKind::Vod)
+        };
+        let without_map = expected.replace("#EXT-X-MAP:URI=\"c/init.mp4\"\n", "");
+        assert_eq!(text_track.to_string(), without_map);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod container;
 mod geometry;
+mod language;
+mod mastering;
 mod raw;
 mod streams;
 
@@ -10,6 +12,8 @@ use std::path::Path;
 use reelway_domain::{Failure, Reason, SourceInfo};
 use serde::{Deserialize, Serialize};
 
+pub use self::mastering::Mastering;
+pub(crate) use self::mastering::read as read_mastering;
 use self::raw::RawProbe;
 use crate::{
     Error, Limits, Rational, Workspace, ffprobe,
@@ -19,11 +23,13 @@ use crate::{
 /// The most that ffprobe may say about a file, in bytes; one stream takes about 1 KiB.
 const REPORT_BYTES_MAX: usize = 1 << 20;
 
-/// What ffprobe is asked for: numbers and words of fixed lists, no texts that the file's author chose.
+/// What ffprobe is asked for: numbers and words of fixed lists. The one text that the file's author chose is a track's
+/// language, of which only what is a language code is kept.
 const ENTRIES: &str = "format=format_name,start_time,duration,nb_streams\
     :stream=index,codec_type,codec_name,codec_tag_string,width,height,sample_aspect_ratio,field_order,color_space,\
-    color_transfer,color_primaries,time_base,avg_frame_rate,r_frame_rate,channels\
-    :stream_disposition=default,attached_pic,still_image,timed_thumbnails\
+    color_transfer,color_primaries,time_base,avg_frame_rate,r_frame_rate,sample_rate,channels\
+    :stream_disposition=default,forced,attached_pic,still_image,timed_thumbnails\
+    :stream_tags=language\
     :stream_side_data=rotation";
 
 const NOT_MEDIA: &str =
@@ -42,8 +48,11 @@ pub struct Probe {
     pub duration_ms: i64,
     /// The video stream that is used, if there is one.
     pub video: Option<VideoStream>,
-    /// The audio stream that is used, if there is one.
-    pub audio: Option<AudioStream>,
+    /// The audio streams that are used, the default one first.
+    pub audios: Vec<AudioStream>,
+    /// The text streams that are used, in the container's order.
+    #[serde(default)]
+    pub subtitles: Vec<SubtitleStream>,
 }
 
 /// The video stream that is used.
@@ -78,7 +87,7 @@ pub struct Colour {
     pub matrix: String,
 }
 
-/// The audio stream that is used.
+/// An audio stream that is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioStream {
     /// Its index in the container.
@@ -89,6 +98,27 @@ pub struct AudioStream {
     pub time_base: Rational,
     /// How many channels.
     pub channels: u32,
+    /// Samples a second; 0 if the container doesn't tell.
+    #[serde(default)]
+    pub sample_rate: u32,
+    /// The language as BCP 47 names it; empty if the source doesn't tell.
+    #[serde(default)]
+    pub language: String,
+}
+
+/// A text stream that is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubtitleStream {
+    /// Its index in the container.
+    pub index: u32,
+    /// The codec in ffprobe's words.
+    pub codec: String,
+    /// The language as BCP 47 names it; empty if the source doesn't tell.
+    pub language: String,
+    /// The container says that it is to be shown also to those who did not ask for subtitles.
+    pub forced: bool,
+    /// The container says that it is the one to show.
+    pub default: bool,
 }
 
 /// Finds out what `work.source` is.
@@ -120,7 +150,7 @@ impl Probe {
     #[must_use]
     pub fn source_info(&self) -> SourceInfo {
         let video = self.video.as_ref();
-        let audio = self.audio.as_ref();
+        let audio = self.audios.first();
         SourceInfo {
             container: self.container.clone(),
             duration_ms: self.duration_ms,
@@ -217,7 +247,8 @@ fn understand(raw: &RawProbe, limits: &Limits) -> Result<Probe, Failure> {
         start_us: raw.format.start_us(),
         duration_ms,
         video: chosen.video,
-        audio: chosen.audio,
+        audios: chosen.audios,
+        subtitles: chosen.subtitles,
     })
 }
 

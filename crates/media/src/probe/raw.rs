@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::language;
 use crate::Rational;
 
 /// The longest time that is believed, in seconds: a hundred years. It keeps sums of times far from overflow.
@@ -34,6 +35,8 @@ pub(super) struct RawStream {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) channels: u32,
+    sample_rate: String,
+    tags: RawTags,
     pub(super) field_order: String,
     pub(super) color_space: String,
     pub(super) color_transfer: String,
@@ -50,9 +53,16 @@ pub(super) struct RawStream {
 #[serde(default)]
 pub(super) struct RawDisposition {
     pub(super) default: u8,
+    pub(super) forced: u8,
     pub(super) attached_pic: u8,
     pub(super) still_image: u8,
     pub(super) timed_thumbnails: u8,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct RawTags {
+    language: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -87,6 +97,16 @@ impl RawStream {
     pub(super) fn frame_rate(&self) -> f64 {
         let rate = fraction(&self.avg_frame_rate, '/').or_else(|| fraction(&self.r_frame_rate, '/'));
         rate.map_or(0.0, |rate| rate.num as f64 / rate.den as f64)
+    }
+
+    /// Samples of sound a second; 0 if it is not told.
+    pub(super) fn sample_rate(&self) -> u32 {
+        self.sample_rate.parse().unwrap_or(0)
+    }
+
+    /// The language as BCP 47 names it; empty if it is not told.
+    pub(super) fn language(&self) -> String {
+        language::normalised(&self.tags.language)
     }
 
     /// Clockwise or not: by how many degrees the picture is turned for showing.

@@ -2,47 +2,64 @@
 
 use reelway_domain::{Failure, Reason};
 
-use super::{AudioStream, Colour, VideoStream, geometry, raw::RawStream};
+use super::{AudioStream, Colour, SubtitleStream, VideoStream, geometry, raw::RawStream};
 use crate::{Limits, input};
 
 /// The most channels that the downmix knows.
 const CHANNELS_MAX: u32 = 16;
+/// The most audio tracks that become renditions, the default one among them.
+const AUDIO_TRACKS_MAX: usize = 8;
+/// The most text tracks that become renditions.
+const SUBTITLE_TRACKS_MAX: usize = 16;
 
 /// The streams that renditions are made of; one of them at least is there.
 pub(super) struct Chosen {
     pub(super) video: Option<VideoStream>,
-    pub(super) audio: Option<AudioStream>,
+    /// The default one first.
+    pub(super) audios: Vec<AudioStream>,
+    pub(super) subtitles: Vec<SubtitleStream>,
 }
 
-/// Takes the first moving picture and the default (or first) sound whose codecs are decoded here.
+/// Takes the default (or first) moving picture, and the sound and the texts, whose codecs are decoded here. Texts as
+/// pictures are left out.
 ///
 /// # Errors
 /// `SOURCE_NO_STREAMS` if there is neither. `SOURCE_CODEC_UNSUPPORTED` if there is one, but none in a codec that is
 /// decoded here: sound or picture must not be lost silently. `SOURCE_LIMIT_EXCEEDED`, `SOURCE_DAMAGED`.
 pub(super) fn choose(streams: &[RawStream], limits: &Limits) -> Result<Chosen, Failure> {
-    let moving: Vec<&RawStream> = streams
-        .iter()
-        .filter(|s| s.codec_type == "video" && !s.is_still())
-        .collect();
-    let mut sound: Vec<&RawStream> = streams.iter().filter(|s| s.codec_type == "audio").collect();
-    sound.sort_by_key(|s| s.disposition.default == 0);
+    let of_type = |kind: &str| {
+        let mut found: Vec<&RawStream> = streams
+            .iter()
+            .filter(|s| s.codec_type == kind && !s.is_still())
+            .collect();
+        found.sort_by_key(|s| s.disposition.default == 0);
+        found
+    };
+    let (moving, sound) = (of_type("video"), of_type("audio"));
     if moving.is_empty() && sound.is_empty() {
         let message = "The file holds neither moving pictures nor sound.";
         return Err(Failure::new(Reason::SourceNoStreams, message));
     }
-    let video = first_allowed(&moving)?
-        .map(|stream| video(stream, limits))
-        .transpose()?;
-    let audio = first_allowed(&sound)?.map(audio).transpose()?;
-    Ok(Chosen { video, audio })
+    let moving = allowed(&moving)?;
+    let video = moving.first().map(|stream| video(stream, limits)).transpose()?;
+    let audios = audios(&allowed(&sound)?)?;
+    Ok(Chosen {
+        video,
+        audios,
+        subtitles: subtitles(streams),
+    })
 }
 
-fn first_allowed<'a>(streams: &[&'a RawStream]) -> Result<Option<&'a RawStream>, Failure> {
-    match streams.iter().find(|s| input::is_allowed(&s.codec_name)) {
-        Some(stream) => Ok(Some(stream)),
-        None => streams.first().map_or(Ok(None), |stream| {
-            Err(unsupported(&stream.codec_type, codec_of(stream)))
-        }),
+/// Those whose codecs are decoded here.
+fn allowed<'a>(streams: &[&'a RawStream]) -> Result<Vec<&'a RawStream>, Failure> {
+    let found: Vec<&RawStream> = streams
+        .iter()
+        .copied()
+        .filter(|s| input::is_allowed(&s.codec_name))
+        .collect();
+    match streams.first() {
+        Some(stream) if found.is_empty() => Err(unsupported(&stream.codec_type, codec_of(stream))),
+        _ => Ok(found),
     }
 }
 
@@ -104,6 +121,31 @@ fn video(stream: &RawStream, limits: &Limits) -> Result<VideoStream, Failure> {
     })
 }
 
+/// The tracks of sound; one that tells nonsense is only left out if there are others.
+fn audios(streams: &[&RawStream]) -> Result<Vec<AudioStream>, Failure> {
+    let read: Vec<Result<AudioStream, Failure>> = streams.iter().map(|stream| audio(stream)).collect();
+    if let (Some(Err(failure)), true) = (read.first(), read.iter().all(Result::is_err)) {
+        return Err(failure.clone());
+    }
+    Ok(read.into_iter().flatten().take(AUDIO_TRACKS_MAX).collect())
+}
+
+fn subtitles(streams: &[RawStream]) -> Vec<SubtitleStream> {
+    let texts = streams
+        .iter()
+        .filter(|s| s.codec_type == "subtitle" && input::is_text(&s.codec_name));
+    texts
+        .map(|stream| SubtitleStream {
+            index: stream.index,
+            codec: stream.codec_name.clone(),
+            language: stream.language(),
+            forced: stream.disposition.forced != 0,
+            default: stream.disposition.default != 0,
+        })
+        .take(SUBTITLE_TRACKS_MAX)
+        .collect()
+}
+
 fn audio(stream: &RawStream) -> Result<AudioStream, Failure> {
     let damaged = || Failure::new(Reason::SourceDamaged, "The audio stream doesn't tell its channels.");
     let time_base = stream.time_base().ok_or_else(damaged)?;
@@ -115,6 +157,8 @@ fn audio(stream: &RawStream) -> Result<AudioStream, Failure> {
         codec: stream.codec_name.clone(),
         time_base,
         channels: stream.channels,
+        sample_rate: stream.sample_rate(),
+        language: stream.language(),
     })
 }
 

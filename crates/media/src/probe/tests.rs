@@ -111,7 +111,7 @@ async fn cover_art_is_no_video() {
         "song.m4a",
     );
     let probe = bench.probe(&song).await.unwrap();
-    assert_eq!((probe.video, probe.audio.unwrap().codec.as_str()), (None, "aac"));
+    assert_eq!((probe.video, probe.audios[0].codec.as_str()), (None, "aac"));
 }
 
 #[tokio::test]

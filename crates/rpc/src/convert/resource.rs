@@ -37,5 +37,10 @@ pub fn rendition(job: JobId, info: &RenditionInfo, urls: &PlaybackUrls) -> v1::R
         } else {
             String::new()
         },
+        language: info.language.clone(),
+        quality: info.quality.map(|measured| v1::Quality {
+            vmaf: measured.vmaf,
+            ssim: Some(measured.ssim),
+        }),
     }
 }

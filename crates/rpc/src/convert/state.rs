@@ -1,7 +1,7 @@
 //! Enums of the domain and their twins in the contract.
 
 use reelway::v1;
-use reelway_domain::{EncoderSpeed, JobState, TaskKind, TaskState, UploadState};
+use reelway_domain::{EncoderSpeed, JobState, TaskKind, TaskState, UploadState, VideoCodec};
 
 /// A domain enum with a twin in the contract, which has one value more: unspecified.
 pub trait ProtoEnum: Copy {
@@ -39,6 +39,7 @@ twins! {
     UploadState { Receiving, Complete, Failed, Aborted, Expired }
     JobState { Queued, Running, Succeeded, Failed, Cancelled }
     TaskState { Queued, Running, Succeeded, Failed, Cancelled }
-    TaskKind { Probe, Plan, Video, Audio, Poster, Package, Finish }
+    TaskKind { Probe, Plan, Lead, Trial, Video, Audio, Subtitles, Poster, Storyboard, Download, Verify, Package, Finish }
     EncoderSpeed { Fast, Standard, Quality }
+    VideoCodec { H264, Hevc, Av1 }
 }

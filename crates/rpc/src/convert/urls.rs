@@ -49,6 +49,12 @@ impl PlaybackUrls {
         self.playlist(job, "poster.jpg")
     }
 
+    /// The file for download.
+    #[must_use]
+    pub fn download(&self, job: JobId) -> String {
+        self.playlist(job, "download.mp4")
+    }
+
     /// The media playlist of this name, as in [`reelway_domain::RenditionInfo::playlist`].
     #[must_use]
     pub fn playlist(&self, job: JobId, name: &str) -> String {

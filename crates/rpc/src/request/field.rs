@@ -62,10 +62,11 @@ pub fn parse_enum<E: ProtoEnum>(field: &str, value: i32, violations: &mut Violat
 /// A ladder with defaults filled in and the largest rung first; `None` with all its violations if it can't be used.
 pub fn parse_ladder(asked: &v1::Ladder, violations: &mut Violations) -> Option<Ladder> {
     let Some(mut ladder) = ladder_from_proto(asked) else {
-        violations.push(violation(
-            "ladder.speed",
-            format!("{} is not a known value", asked.speed),
-        ));
+        let (field, value) = match v1::EncoderSpeed::try_from(asked.speed) {
+            Err(_) => ("ladder.speed", asked.speed),
+            Ok(_) => ("ladder.codec", asked.codec),
+        };
+        violations.push(violation(field, format!("{value} is not a known value")));
         return None;
     };
     // Before sorting: violations name rungs by the caller's order.
@@ -107,6 +108,15 @@ pub fn parse_page_size(asked: i32, violations: &mut Violations) -> i32 {
     }
 }
 
+/// A job's priority; with a violation if it is out of range.
+pub fn parse_priority(asked: i32, violations: &mut Violations) -> i32 {
+    let max = limits::PRIORITY_MAX;
+    if !(-max..=max).contains(&asked) {
+        violations.push(violation("priority", format!("must be from -{max} to {max}")));
+    }
+    asked
+}
+
 /// The caller's `request_id`; `None` if it is empty, or with a violation if it isn't a UUID.
 pub fn parse_request_id(text: &str, violations: &mut Violations) -> Option<Uuid> {
     if text.is_empty() {
@@ -130,6 +140,7 @@ mod tests {
         assert_eq!(parse_enum::<JobState>("state", 99, &mut violations), None);
         parse_page_size(-1, &mut violations);
         assert_eq!(parse_request_id("x", &mut violations), None);
+        assert_eq!(parse_priority(-101, &mut violations), -101);
         let late = prost_types::Timestamp {
             seconds: i64::MAX,
             nanos: 0,
@@ -143,7 +154,14 @@ mod tests {
             .collect();
         assert_eq!(
             fields,
-            ["upload_id", "state", "page_size", "request_id", "create_time_min"]
+            [
+                "upload_id",
+                "state",
+                "page_size",
+                "request_id",
+                "priority",
+                "create_time_min"
+            ]
         );
     }
 
@@ -162,6 +180,7 @@ mod tests {
         assert_eq!(parse_page_size(7, &mut violations), 7);
         assert_eq!(parse_page_size(i32::MAX, &mut violations), limits::PAGE_SIZE_MAX);
         assert_eq!(parse_request_id("", &mut violations), None);
+        assert_eq!(parse_priority(100, &mut violations), 100);
         let before = prost_types::Timestamp {
             seconds: -1,
             nanos: 999_999_999,

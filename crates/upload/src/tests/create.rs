@@ -44,6 +44,7 @@ async fn an_upload_and_its_job() {
 async fn all_wrong_fields_are_named() {
     let node = Node::start().await;
     let wrong = CreateUploadRequest {
+        priority: 0,
         size_bytes: Some(-1),
         file_name: "x".repeat(limits::FILE_NAME_BYTES_MAX + 1),
         content_type: "a\0b".into(),
@@ -196,19 +197,6 @@ async fn an_aborted_upload_is_gone() {
         "if it is said, also a complete one is"
     );
     assert_eq!(node.get(&complete.id).await.state(), UploadState::Aborted);
-}
-
-#[tokio::test]
-async fn what_is_not_offered_says_so() {
-    let node = Node::start().await;
-    let status = node
-        .client
-        .clone()
-        .put_upload_tail(tokio_stream::empty())
-        .await
-        .unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
-    assert_eq!(failure(status).reason, Reason::FeatureUnavailable);
 }
 
 #[tokio::test]

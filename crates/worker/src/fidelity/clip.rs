@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::run;
+use super::{check::LIKENESS_MIN, run};
 
 /// How many bits the bar code across the top of the picture has; the leftmost is worth 1.
 pub(super) const CODE_BITS: usize = 12;
@@ -31,6 +31,14 @@ pub(super) struct Clip {
     pub(super) container: &'static str,
     /// A second run that makes the file of `first.mp4`.
     pub(super) copied: Option<&'static str>,
+    /// What is done to the bytes of the file at the end.
+    pub(super) patched: fn(&mut Vec<u8>),
+    /// How many painted pictures in a row have the same number, because they become the fields of one frame.
+    pub(super) fields: u32,
+    /// How like its source each frame must be at least.
+    pub(super) likeness_min: f64,
+    /// Filters that a player applies to the source before it is looked at; each ends with a comma.
+    pub(super) corrected: &'static str,
 }
 
 impl Default for Clip {
@@ -46,6 +54,10 @@ impl Default for Clip {
             sound: "",
             container: "",
             copied: None,
+            patched: |_| (),
+            fields: 1,
+            likeness_min: LIKENESS_MIN,
+            corrected: "",
         }
     }
 }
@@ -76,7 +88,11 @@ impl Clip {
             words.push(self.name);
             run("ffmpeg", dir, &words);
         }
-        dir.join(self.name)
+        let file = dir.join(self.name);
+        let mut bytes = std::fs::read(&file).unwrap();
+        (self.patched)(&mut bytes);
+        std::fs::write(&file, bytes).unwrap();
+        file
     }
 
     /// Whether frames are found by an index of the container itself, so that no copy with another clock is made.
@@ -84,21 +100,22 @@ impl Clip {
         !self.name.ends_with(".ts")
     }
 
-    /// How long a frame lasts at the rate, in seconds.
+    /// How long a frame lasts, in seconds: at the rate, or twice as long if two make one.
     pub(super) fn frame_seconds(&self) -> f64 {
         let (frames, seconds) = self.rate.split_once('/').unwrap_or((self.rate, "1"));
-        seconds.parse::<f64>().unwrap() / frames.parse::<f64>().unwrap()
+        let painted = seconds.parse::<f64>().unwrap() / frames.parse::<f64>().unwrap();
+        painted * f64::from(self.fields)
     }
 
     /// A test picture that moves fast enough for neighbours to differ everywhere, with the bar code across its top sixth and
     /// the box of the flash in its lower right corner.
     fn picture(&self) -> String {
-        let ((width, height), rate, seconds) = (self.size, self.rate, self.seconds);
+        let ((width, height), rate, seconds, fields) = (self.size, self.rate, self.seconds, self.fields);
         let flash_box = "drawbox=x=iw*3/4:y=ih*3/4:w=iw/4:h=ih/4:t=fill";
         format!(
             "testsrc2=s={width}x{height}:r={rate}:d={seconds},scroll=horizontal=0.03,{flash_box}:c=black,\
              {flash_box}:c=white:enable='lt(mod(t+0.0005\\,1)\\,0.1)'[moving];\
-             color=s={CODE_BITS}x2:r={rate}:d={seconds},format=gray,geq=lum='255*mod(floor(N/pow(2\\,X))\\,2)',\
+             color=s={CODE_BITS}x2:r={rate}:d={seconds},format=gray,geq=lum='255*mod(floor(floor(N/{fields})/pow(2\\,X))\\,2)',\
              scale={width}:{}:flags=neighbor[code];\
              [moving][code]overlay=format=yuv444{}[v]",
             height / 6,

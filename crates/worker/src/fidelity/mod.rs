@@ -8,9 +8,14 @@ mod boxes;
 mod cases;
 mod check;
 mod clip;
+mod corpus;
+mod extras;
+mod patch;
 mod pictures;
 mod player;
+mod rules;
 mod sound;
+mod sound_cases;
 mod source;
 
 use std::process::{Command, Output};

@@ -13,10 +13,12 @@ use crate::testing::Bench;
 
 /// A published job, laid out as it is served.
 pub(super) struct Played {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
+    /// The file to keep, if one was asked for.
+    pub(super) download: Option<PathBuf>,
     /// The variants with a picture, in the playlist's order.
     pub(super) videos: Vec<Track>,
-    /// The sound, if there is any.
+    /// The default sound, if there is any.
     pub(super) audio: Option<Track>,
 }
 
@@ -63,10 +65,16 @@ impl Played {
                     audio = Some(track);
                 }
             } else if line.starts_with("#EXT-X-MEDIA:TYPE=AUDIO") {
-                audio = Some(Track::read(&dir, quoted(line, "URI"), None));
+                audio.get_or_insert_with(|| Track::read(&dir, quoted(line, "URI"), None));
             }
         }
-        Self { dir, videos, audio }
+        let download = published.download_key.map(|key| dir.join("c").join(key));
+        Self {
+            dir,
+            download,
+            videos,
+            audio,
+        }
     }
 
     /// What ffmpeg complains about when it plays all renditions from beginning to end.
@@ -88,7 +96,7 @@ impl Played {
 }
 
 impl Track {
-    fn read(dir: &Path, playlist: &str, size: Option<(u32, u32)>) -> Self {
+    pub(super) fn read(dir: &Path, playlist: &str, size: Option<(u32, u32)>) -> Self {
         let text = read_text(dir, playlist);
         assert!(text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
         assert!(!text.contains("DISCONTINUITY") && !text.contains("GAP"), "{text}");
@@ -143,12 +151,12 @@ impl Track {
     }
 }
 
-fn read_text(dir: &Path, name: &str) -> String {
+pub(super) fn read_text(dir: &Path, name: &str) -> String {
     std::fs::read_to_string(dir.join(name)).unwrap()
 }
 
 /// The value of an attribute that is a quoted string.
-fn quoted<'a>(attributes: &'a str, name: &str) -> &'a str {
+pub(super) fn quoted<'a>(attributes: &'a str, name: &str) -> &'a str {
     let (_, value) = attributes.split_once(&format!("{name}=\"")).unwrap();
     value.split('"').next().unwrap()
 }

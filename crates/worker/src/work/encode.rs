@@ -1,4 +1,4 @@
-//! Making the renditions: video chunks, the audio track, the poster.
+//! Making the renditions of the video.
 
 use std::{
     path::Path,
@@ -8,33 +8,61 @@ use std::{
 use reelway_catalog::Effect;
 use reelway_domain::{Failure, Reason, limits};
 use reelway_media::{
-    self as media, AudioPieces, ChunkPieces, EncodeProgress, PieceSet,
+    self as media, ChunkJob, ChunkPieces, EncodeProgress, PieceSet, Rungs,
     fmp4::{self, RecutTrack},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Done, Job, internal, json};
+use super::{Done, Job, internal, json, trial};
 use crate::attempt::ran_out_of_memory;
 
+/// Encodes a chunk at all rungs that no lead task makes.
 pub(super) async fn video(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
+    let index = usize::try_from(job.claim.task.index).map_err(|error| internal(&error))?;
+    let is_led = index < job.plan()?.video()?.lead_chunks;
+    let chunk_job = ChunkJob {
+        rungs: if is_led { Rungs::AllButSmallest } else { Rungs::All },
+        caps: trial::caps(job).await?,
+        ..ChunkJob::new(index, job.claim.task.attempt)
+    };
+    chunk(job, chunk_job, scratch, cancel).await
+}
+
+/// Encodes a chunk at its smallest rung alone: that is what playing begins with.
+pub(super) async fn lead(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
+    let index = usize::try_from(job.claim.task.index).map_err(|error| internal(&error))?;
+    let chunk_job = ChunkJob {
+        rungs: Rungs::Smallest,
+        ..ChunkJob::new(index, job.claim.task.attempt)
+    };
+    chunk(job, chunk_job, scratch, cancel).await
+}
+
+async fn chunk(
+    job: &Job,
+    chunk_job: ChunkJob,
+    scratch: &Path,
+    cancel: &CancellationToken,
+) -> Result<Done, media::Error> {
     let stored = job.plan()?;
     let video = stored.video()?;
-    let index = usize::try_from(job.claim.task.index).map_err(|error| internal(&error))?;
+    let (index, attempt) = (chunk_job.chunk, chunk_job.attempt);
     let chunk = video
         .chunks
         .get(index)
         .ok_or_else(|| internal(&"the plan has no such chunk"))?;
-    let (source, attempt) = (job.source(&stored)?, job.claim.task.attempt);
+    let source = job.source(&stored)?;
     let work = job.workspace(&source, scratch, cancel);
     let encoded = if ran_out_of_memory(&job.claim.task) {
-        media::encode_chunk_thriftily(&work, video, index, attempt, throttled(job)).await?
+        media::encode_chunk_thriftily(&work, video, &chunk_job, throttled(job)).await?
     } else {
-        media::encode_chunk(&work, video, index, attempt, throttled(job)).await?
+        media::encode_chunk(&work, video, &chunk_job, throttled(job)).await?
     };
 
     let planned: i64 = chunk.segments.iter().map(|segment| segment.frames).sum();
-    let mut renditions = Vec::with_capacity(video.rungs.len());
-    for (rung, file) in video.rungs.iter().zip(encoded.pieces) {
+    let rungs = chunk_job.rungs.of(&video.rungs);
+    let mut renditions = Vec::with_capacity(rungs.len());
+    for (rung, file) in rungs.iter().zip(encoded.pieces) {
         let (segments, dir, rendition) = (chunk.segments.clone(), scratch.to_owned(), rung.name.clone());
         let track = blocking(move || {
             fmp4::recut_video(&file, &segments, &dir, |number| format!("{rendition}-{number:05}.m4s"))
@@ -54,39 +82,13 @@ pub(super) async fn video(job: &Job, scratch: &Path, cancel: &CancellationToken)
     })
 }
 
-pub(super) async fn audio(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
-    let stored = job.plan()?;
-    let audio = stored.audio()?;
-    let source = job.source(&stored)?;
-    let file = media::encode_audio(&job.workspace(&source, scratch, cancel), audio, throttled(job)).await?;
-    let (plan, dir) = (stored.plan.clone(), scratch.to_owned());
-    let track = blocking(move || {
-        fmp4::recut_audio(&file, fmp4::audio_starts(&plan), &dir, |number| {
-            format!("audio-{number:05}.m4s")
-        })
-    })
-    .await?;
-    let pieces = keep(job, scratch, media::AUDIO_RENDITION, &track).await?;
-    Ok(Done {
-        result: json(&AudioPieces(pieces))?,
-        effect: Effect::None,
-    })
-}
-
-pub(super) async fn poster(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
-    let stored = job.plan()?;
-    let video = stored.video()?;
-    let source = job.source(&stored)?;
-    let file = media::take_poster(&job.workspace(&source, scratch, cancel), video).await?;
-    let key = job.keep("poster.jpg", &file).await?;
-    Ok(Done {
-        result: json(&key.to_string())?,
-        effect: Effect::None,
-    })
-}
-
 /// Stores a track's init section and segments, and says what they are.
-async fn keep(job: &Job, scratch: &Path, rendition: &str, track: &RecutTrack) -> Result<PieceSet, media::Error> {
+pub(super) async fn keep(
+    job: &Job,
+    scratch: &Path,
+    rendition: &str,
+    track: &RecutTrack,
+) -> Result<PieceSet, media::Error> {
     let init = scratch.join(format!("{rendition}-init.mp4"));
     tokio::fs::write(&init, &track.init)
         .await
@@ -102,7 +104,7 @@ async fn keep(job: &Job, scratch: &Path, rendition: &str, track: &RecutTrack) ->
 }
 
 /// Passes progress on to watchers, not more often than they may hear of it.
-fn throttled(job: &Job) -> impl FnMut(EncodeProgress) + Send {
+pub(super) fn throttled(job: &Job) -> impl FnMut(EncodeProgress) + Send {
     let pause = Duration::from_secs(1) / limits::SAMPLES_PER_SECOND_MAX;
     let mut told_at: Option<Instant> = None;
     move |progress| {
@@ -113,7 +115,7 @@ fn throttled(job: &Job) -> impl FnMut(EncodeProgress) + Send {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, fmp4::Fmp4Error> + Send + 'static,
 ) -> Result<T, media::Error> {
     let result = tokio::task::spawn_blocking(work)

@@ -1,43 +1,56 @@
 //! Writing the playlists, counting the sums, and cleaning up behind the job.
 
+use reelway_blob::{KeyError, OutputKey};
 use reelway_catalog::{Effect, Published, Task};
-use reelway_domain::{Failure, LeaseEpoch, Reason, TaskKind, TaskState};
-use reelway_media::{self as media, AudioPieces, ChunkPieces};
-use serde::{Serialize, de::DeserializeOwned};
+use reelway_domain::{Failure, LeaseEpoch, Reason, TaskKind};
+use reelway_media::{self as media, ChunkPieces, PlaylistFile};
+use serde::Serialize;
 
-use super::{Done, Job, internal, json, prefix};
+use super::{
+    Done, Job, internal, json, prefix, publish,
+    results::{Storyboard, all_tasks, made, result, results},
+    trial,
+};
+
+/// The storyboard's name beside the playlists.
+const STORYBOARD: &str = "storyboard.vtt";
 
 /// What the package task counted, for the finish task to hold against the plan.
 #[derive(Debug, Serialize, serde::Deserialize)]
 struct Counted {
     frames_planned: i64,
     frames_missing: i64,
+    /// The names of the playlists that were written.
+    playlists: Vec<String>,
 }
 
 pub(super) async fn package(job: &Job) -> Result<Done, media::Error> {
     let plan = job.plan()?.plan;
     let tasks = all_tasks(job).await?;
-    let chunks: Vec<ChunkPieces> = results(&tasks, TaskKind::Video)?;
-    let audio: Vec<AudioPieces> = results(&tasks, TaskKind::Audio)?;
-    let poster: Vec<String> = results(&tasks, TaskKind::Poster)?;
-    let package = media::package(&plan, &chunks, audio.first())?;
-    for playlist in package.playlists {
-        job.output
-            .write(&job.key(&playlist.name)?, playlist.text.into())
-            .await
-            .map_err(Failure::from)?;
-    }
+    let mut package = media::package(&plan, &made(&tasks)?)?;
+    trial::describe(&tasks, &mut package.renditions)?;
+    let storyboard: Option<Storyboard> = result(&tasks, TaskKind::Storyboard)?;
+    let storyboard_name = storyboard.is_some().then(|| STORYBOARD.to_owned());
+    let storyboard = storyboard.map(|storyboard| PlaylistFile {
+        name: STORYBOARD.to_owned(),
+        text: storyboard.vtt,
+    });
+    package.playlists.splice(0..0, storyboard);
+    let task = &job.claim.task;
+    let prefix = prefix(task, task.lease_epoch).map_err(|error| internal(&error))?;
     let counted = Counted {
         frames_planned: package.frames_planned,
         frames_missing: package.frames_missing,
+        playlists: package.playlists.iter().map(|file| file.name.clone()).collect(),
     };
-    let task = &job.claim.task;
+    write(job, &prefix, package.playlists).await?;
     let effect = Effect::Published(Published {
         renditions: package.renditions,
-        prefix: prefix(task, task.lease_epoch)
-            .map_err(|error| internal(&error))?
-            .to_string(),
-        poster_key: poster.into_iter().next(),
+        prefix: prefix.to_string(),
+        poster_key: result(&tasks, TaskKind::Poster)?,
+        download_key: result(&tasks, TaskKind::Download)?,
+        manifest_name: Some(media::MANIFEST.to_owned()),
+        storyboard_name,
         missing_frames: package.frames_missing,
     });
     Ok(Done {
@@ -46,30 +59,40 @@ pub(super) async fn package(job: &Job) -> Result<Done, media::Error> {
     })
 }
 
-/// The last word: what was made and what is missing add up to what the source has (invariant 7).
+/// Writes playlists under a prefix, in this order.
+pub(super) async fn write(job: &Job, prefix: &OutputKey, playlists: Vec<PlaylistFile>) -> Result<(), media::Error> {
+    for playlist in playlists {
+        let key = prefix.join(&playlist.name).map_err(|error| internal(&error))?;
+        job.output
+            .write(&key, playlist.text.into())
+            .await
+            .map_err(Failure::from)?;
+    }
+    Ok(())
+}
+
+/// The last word: what was made and what is missing add up to what the source has, and what players will read keeps the
+/// rules (invariant 7).
 pub(super) async fn finish(job: &Job) -> Result<Done, media::Error> {
-    let source_frames = job.plan()?.plan.source.frames;
+    let plan = job.plan()?.plan;
     let tasks = all_tasks(job).await?;
-    let counted: Vec<Counted> = results(&tasks, TaskKind::Package)?;
-    let counted = counted
-        .first()
-        .ok_or_else(|| internal(&"the package task has no result"))?;
-    let chunks: Vec<ChunkPieces> = results(&tasks, TaskKind::Video)?;
-    let rungs = chunks.first().map_or(0, |chunk| chunk.renditions.len());
-    for rung in 0..rungs {
-        let pieces = chunks
-            .iter()
-            .filter_map(|chunk| chunk.renditions.get(rung))
-            .flat_map(|set| &set.pieces);
-        let made: i64 = pieces.map(|piece| piece.frames).sum();
-        if made + counted.frames_missing != counted.frames_planned || counted.frames_planned != source_frames {
-            let message = format!(
-                "rendition {rung}: {made} frames made and {} missing are not the source's {source_frames}",
-                counted.frames_missing
-            );
+    let counted: Option<Counted> = result(&tasks, TaskKind::Package)?;
+    let counted = counted.ok_or_else(|| internal(&"the package task has no result"))?;
+    let mut chunks: Vec<ChunkPieces> = results(&tasks, TaskKind::Video)?;
+    chunks.extend(results(&tasks, TaskKind::Lead)?);
+    for rung in plan.video.iter().flat_map(|video| &video.rungs) {
+        let sets = chunks.iter().flat_map(|chunk| &chunk.renditions);
+        let own = sets.filter(|set| set.rendition == rung.name);
+        let made: i64 = own.flat_map(|set| &set.pieces).map(|piece| piece.frames).sum();
+        let (planned, missing, source) = (counted.frames_planned, counted.frames_missing, plan.source.frames);
+        // Other rungs may lack less than the one that lacks most.
+        if made + missing < planned || made > planned || planned != source {
+            let name = &rung.name;
+            let message = format!("{name}: {made} frames made and {missing} missing are not the source's {source}");
             return Err(Failure::new(Reason::OutputShort, message).into());
         }
     }
+    check_stored(job, &tasks, &counted.playlists).await?;
     sweep(job, &tasks).await;
     Ok(Done {
         result: "{}".to_owned(),
@@ -77,43 +100,54 @@ pub(super) async fn finish(job: &Job) -> Result<Done, media::Error> {
     })
 }
 
-/// Removes what no player will ask for: the outputs of earlier claims, and the indexed copy of the source.
+/// Reads the playlists again as players will, and holds them against the rules.
+async fn check_stored(job: &Job, tasks: &[Task], names: &[String]) -> Result<(), media::Error> {
+    let task = tasks.iter().find(|task| task.kind == TaskKind::Package);
+    let task = task.ok_or_else(|| internal(&"there is no package task"))?;
+    let prefix = prefix(task, task.lease_epoch).map_err(|error| internal(&error))?;
+    let mut stored = Vec::new();
+    for name in names.iter().filter(|name| name.ends_with(".m3u8")) {
+        let key = prefix.join(name).map_err(|error| internal(&error))?;
+        let text = job.output.read(&key).await.map_err(Failure::from)?;
+        stored.push((name.as_str(), String::from_utf8_lossy(&text).into_owned()));
+    }
+    let files: Vec<(&str, &str)> = stored.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let violations = media::playlist::violations(media::MASTER_PLAYLIST, &files);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let message = format!("stored playlists break rules: {}", violations.join("; "));
+    Err(Failure::new(Reason::Internal, message).into())
+}
+
+/// Removes what no player will ask for: the outputs of earlier claims, the playlists of when less was there, and the indexed
+/// copy of the source.
 async fn sweep(job: &Job, tasks: &[Task]) {
     for task in tasks {
         let keep_newest = task.kind != TaskKind::Plan;
-        let newest = task.lease_epoch.0 - i64::from(keep_newest);
+        let newest = task.lease_epoch.0;
         for epoch in 1..=newest {
-            let removed = match prefix(task, LeaseEpoch(epoch)) {
-                Ok(prefix) => job
-                    .output
-                    .remove_prefix(&prefix)
-                    .await
-                    .map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(error) = removed {
-                tracing::warn!(error, task.id = %task.id, "could not remove outputs that don't count");
+            if epoch < newest || !keep_newest {
+                remove(job, prefix(task, LeaseEpoch(epoch))).await;
+            }
+            if publish::is_piece(task.kind) {
+                remove(job, publish::growing_prefix(task, LeaseEpoch(epoch))).await;
             }
         }
     }
 }
 
-async fn all_tasks(job: &Job) -> Result<Vec<Task>, media::Error> {
-    let tasks = job.worker.catalog.tasks(&job.claim.job.tenant, job.claim.job.id).await;
-    Ok(tasks.map_err(Failure::from)?)
-}
-
-/// The results of all tasks of a kind, in order.
-fn results<T: DeserializeOwned>(tasks: &[Task], kind: TaskKind) -> Result<Vec<T>, media::Error> {
-    tasks
-        .iter()
-        .filter(|task| task.kind == kind && task.state == TaskState::Succeeded)
-        .map(|task| {
-            let result = task
-                .result
-                .as_deref()
-                .ok_or_else(|| internal(&"a finished task has no result"))?;
-            serde_json::from_str(result).map_err(|error| internal(&error).into())
-        })
-        .collect()
+/// Removes what can be removed: what is left goes with the job.
+async fn remove(job: &Job, prefix: Result<OutputKey, KeyError>) {
+    let removed = match prefix {
+        Ok(prefix) => job
+            .output
+            .remove_prefix(&prefix)
+            .await
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = removed {
+        tracing::warn!(error, job.id = %job.claim.job.id, "could not remove outputs that don't count");
+    }
 }

@@ -3,47 +3,101 @@
 use std::path::Path;
 
 use reelway_catalog::Effect;
-use reelway_domain::{NewTask, RenditionInfo, TaskKind, TaskRef};
-use reelway_media::{self as media, AUDIO_RENDITION, Plan, Probe};
+use reelway_domain::{NewTask, RenditionInfo, SourceInfo, TaskKind};
+use reelway_media::{self as media, Plan, Probe};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{Done, Job, StoredPlan, internal, json};
+use super::{
+    Done, Job, StoredPlan, graph, internal, json,
+    results::{all_tasks, result},
+};
+
+/// A probe as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredProbe {
+    probe: Probe,
+    /// The digest of the index that it was made from; `None` if it was made from the whole file.
+    #[serde(default)]
+    index_digest: Option<String>,
+}
+
+/// A plan with all that the catalog records of it.
+pub(super) struct Laid {
+    pub(super) plan: String,
+    pub(super) source: SourceInfo,
+    pub(super) renditions: Vec<RenditionInfo>,
+    pub(super) tasks: Vec<NewTask>,
+}
 
 pub(super) async fn probe(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
-    let probe = media::probe(&job.workspace(&job.upload_path(), scratch, cancel)).await?;
+    let view = job.view()?;
+    let probe = media::probe(&job.workspace(&view.path, scratch, cancel)).await?;
+    let effect = Effect::Probed(probe.source_info());
+    let index_digest = view.index.as_ref().map(|index| index.digest.clone());
     Ok(Done {
-        result: json(&probe)?,
-        effect: Effect::Probed(probe.source_info()),
+        result: json(&StoredProbe { probe, index_digest })?,
+        effect,
     })
 }
 
 pub(super) async fn plan(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
-    let tasks = job.worker.catalog.tasks(&job.claim.job.tenant, job.claim.job.id).await;
-    let tasks = tasks.map_err(reelway_domain::Failure::from)?;
-    let probed = tasks
-        .iter()
-        .find(|task| task.kind == TaskKind::Probe)
-        .and_then(|task| task.result.as_deref());
-    let probe: Probe = serde_json::from_str(probed.ok_or_else(|| internal(&"the probe has no result"))?)
-        .map_err(|error| internal(&error))?;
+    let stored: Option<StoredProbe> = result(&all_tasks(job).await?, TaskKind::Probe)?;
+    let stored = stored.ok_or_else(|| internal(&"the probe has no result"))?;
+    let view = job.view()?;
+    let work = job.workspace(&view.path, scratch, cancel);
+    let digest = view.index.as_ref().map(|index| &index.digest);
+    let probe = if stored.index_digest.as_ref() == digest {
+        stored.probe
+    } else {
+        // It saw something else, or less.
+        media::probe(&work).await?
+    };
+    let laid = match &view.index {
+        None => whole(job, &probe, scratch, cancel).await?,
+        Some(index) => {
+            let plan = media::make_early_plan(&work, &probe, &job.claim.job.ladder, index.ranges.clone()).await?;
+            laid(job, plan, None, Some(index.digest.clone()))?
+        }
+    };
+    Ok(Done {
+        result: "{}".to_owned(),
+        effect: Effect::Planned {
+            plan: laid.plan,
+            source: laid.source,
+            renditions: laid.renditions,
+            tasks: laid.tasks,
+        },
+    })
+}
 
-    let upload = job.upload_path();
-    let (plan, mezzanine) =
-        media::make_plan(&job.workspace(&upload, scratch, cancel), &probe, &job.claim.job.ladder).await?;
+/// The plan of a whole file.
+pub(super) async fn whole(
+    job: &Job,
+    probe: &Probe,
+    scratch: &Path,
+    cancel: &CancellationToken,
+) -> Result<Laid, media::Error> {
+    let source = job.source_path()?;
+    let work = job.workspace(&source, scratch, cancel);
+    let (plan, mezzanine) = media::make_plan(&work, probe, &job.claim.job.ladder).await?;
     let mezzanine = match mezzanine {
         Some(file) => Some(job.keep("source.mkv", &file).await?.to_string()),
         None => None,
     };
-    let (source, renditions, tasks) = (plan.source.clone(), renditions(&plan), graph(&plan)?);
-    let plan = json(&StoredPlan { plan, mezzanine })?;
-    Ok(Done {
-        result: "{}".to_owned(),
-        effect: Effect::Planned {
+    laid(job, plan, mezzanine, None)
+}
+
+fn laid(job: &Job, plan: Plan, mezzanine: Option<String>, index_digest: Option<String>) -> Result<Laid, media::Error> {
+    Ok(Laid {
+        source: plan.source.clone(),
+        renditions: renditions(&plan),
+        tasks: graph::tasks(&plan, &job.claim.job.ladder)?,
+        plan: json(&StoredPlan {
             plan,
-            source,
-            renditions,
-            tasks,
-        },
+            mezzanine,
+            index_digest,
+        })?,
     })
 }
 
@@ -59,44 +113,15 @@ fn renditions(plan: &Plan) -> Vec<RenditionInfo> {
             height: rung.height,
             ..RenditionInfo::default()
         });
-    let audio = plan.audio.iter().map(|_| RenditionInfo {
-        name: AUDIO_RENDITION.to_owned(),
+    let audio = plan.audios.iter().map(|audio| RenditionInfo {
+        name: audio.name.clone(),
+        language: audio.language.clone(),
         ..RenditionInfo::default()
     });
-    rungs.chain(audio).collect()
-}
-
-/// The tasks that make what the plan says: chunks, audio and poster side by side, then the playlists, then the count.
-fn graph(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
-    let planned = TaskRef::only(TaskKind::Plan);
-    let mut making = Vec::new();
-    if let Some(video) = &plan.video {
-        for (index, chunk) in video.chunks.iter().enumerate() {
-            let index = i32::try_from(index).map_err(|error| internal(&error))?;
-            let ticks: i64 = chunk.segments.iter().map(|segment| segment.duration_ticks).sum();
-            making.push(NewTask {
-                weight_ms: ticks * 1000 / media::TICKS_PER_SECOND,
-                ..NewTask::new(
-                    TaskRef {
-                        kind: TaskKind::Video,
-                        index,
-                    },
-                    vec![planned],
-                )
-            });
-        }
-        // After the chunks, so that the cores which are free first get the small tasks.
-        making.push(NewTask::new(TaskRef::only(TaskKind::Poster), vec![planned]));
-    }
-    if let Some(audio) = &plan.audio {
-        making.push(NewTask {
-            weight_ms: audio.duration_ms,
-            ..NewTask::new(TaskRef::only(TaskKind::Audio), vec![planned])
-        });
-    }
-    let made = making.iter().map(|task| task.task).collect();
-    let package = TaskRef::only(TaskKind::Package);
-    making.push(NewTask::new(package, made));
-    making.push(NewTask::new(TaskRef::only(TaskKind::Finish), vec![package]));
-    Ok(making)
+    let subtitles = plan.subtitles.iter().map(|subtitles| RenditionInfo {
+        name: subtitles.name.clone(),
+        language: subtitles.language.clone(),
+        ..RenditionInfo::default()
+    });
+    rungs.chain(audio).chain(subtitles).collect()
 }

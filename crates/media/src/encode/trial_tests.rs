@@ -1,0 +1,113 @@
+//! What trials find, with real encoders.
+
+use reelway_domain::{Ladder, Rung, preset};
+
+use super::*;
+use crate::{Plan, PlanView, testbench::Bench};
+
+/// Long enough for a trial with three excerpts.
+const SECONDS: u32 = 136;
+
+fn ladder() -> Ladder {
+    let rung = |short_side, bitrate_max| Rung {
+        short_side,
+        bitrate_max,
+    };
+    Ladder {
+        rungs: vec![rung(180, 900_000), rung(90, 300_000)],
+        crf: 23,
+        ..preset("fast").unwrap()
+    }
+}
+
+async fn planned(bench: &Bench, picture: &str, name: &str) -> (Plan, std::path::PathBuf) {
+    let words = format!("-f lavfi -i {picture} -c:v libx264 -preset ultrafast -crf 18 -g 60 -pix_fmt yuv420p");
+    let source = bench.ffmpeg(&words, name);
+    bench.plan(&source, &ladder()).await.unwrap()
+}
+
+async fn tried(bench: &Bench, plan: &Plan, source: &std::path::Path) -> Trial {
+    let scratch = bench.scratch();
+    let mut told = Vec::new();
+    let work = bench.workspace(source, &scratch);
+    let trial = try_out(&work, plan, |progress| told.push(progress.done_ms))
+        .await
+        .unwrap();
+    assert!(told.is_sorted(), "{told:?}");
+    trial
+}
+
+#[tokio::test]
+async fn easy_content_gets_a_lower_cap_and_takes_fewer_bytes_and_hard_content_the_ladders() {
+    let bench = Bench::new().await;
+    // A quiet picture with a short burst of noise, which no excerpt falls upon; and noise.
+    let easy = format!("testsrc=s=320x180:r=15:d={SECONDS},noise=alls=60:allf=t:enable='between(t\\,10\\,13)'");
+    let (plan, source) = planned(&bench, &easy, "easy.mp4").await;
+    let video = plan.video.as_ref().unwrap();
+    let trial = tried(&bench, &plan, &source).await;
+    let cap = trial.caps.of(&video.rungs[0]);
+    assert!(cap < 450_000, "{cap}");
+    assert_eq!(
+        trial.caps.of(&video.rungs[1]),
+        300_000,
+        "the smallest rung keeps the ladder's"
+    );
+    let likeness = trial.quality_of("180p").unwrap();
+    assert!((0.9..=1.0).contains(&likeness.ssim), "{likeness:?}");
+    assert_eq!(likeness.vmaf.is_some(), bench.tools.features().vmaf);
+
+    let burst = video
+        .chunks
+        .iter()
+        .position(|chunk| chunk.start_ticks() + chunk.duration_ticks() > 11 * 90_000)
+        .unwrap();
+    let mut bytes = Vec::new();
+    for caps in [Caps::default(), trial.caps.clone()] {
+        let job = ChunkJob {
+            caps,
+            ..ChunkJob::new(burst, 1)
+        };
+        let scratch = bench.scratch();
+        let made = encode_chunk(&bench.workspace(&source, &scratch), video, &job, |_| {})
+            .await
+            .unwrap();
+        bytes.push(std::fs::metadata(&made.pieces[0]).unwrap().len());
+    }
+    assert!(bytes[1] < bytes[0] * 9 / 10, "{bytes:?}");
+
+    let hard = format!("testsrc2=s=320x180:r=15:d={SECONDS},noise=alls=80:allf=t");
+    let (plan, source) = planned(&bench, &hard, "hard.mp4").await;
+    let trial = tried(&bench, &plan, &source).await;
+    assert_eq!(trial.caps.of(&plan.video.unwrap().rungs[0]), 900_000);
+}
+
+#[tokio::test]
+async fn excerpts_are_few_and_spread_over_what_is_there() {
+    let bench = Bench::new().await;
+    let (mut plan, _) = planned(&bench, &format!("testsrc=s=320x180:r=5:d={SECONDS}"), "long.mp4").await;
+    let video = plan.video.clone().unwrap();
+    let starts = |plan: &Plan| -> Vec<i64> {
+        let chunks = trial_chunks(plan);
+        chunks
+            .iter()
+            .map(|place| video.chunks[*place].start_ticks() / 90_000)
+            .collect()
+    };
+    let whole = starts(&plan);
+    assert_eq!(whole.len(), 3);
+    assert!(
+        whole[0] < 25 && (50..70).contains(&whole[1]) && whole[2] > 95,
+        "{whole:?}"
+    );
+    let encoded: i64 = excerpts::excerpts(&video, &trial_chunks(&plan))
+        .iter()
+        .map(crate::ChunkPlan::duration_ticks)
+        .sum();
+    assert!(encoded <= i64::from(SECONDS) * 90_000 / 45, "{encoded}");
+    plan.view = PlanView::Index;
+    assert!(starts(&plan).iter().all(|start| *start < 60), "{:?}", starts(&plan));
+    plan.video.as_mut().unwrap().rungs.truncate(1);
+    assert_eq!(trial_chunks(&plan), Vec::<usize>::new());
+    let (short, _) = planned(&bench, "testsrc=s=320x180:r=5:d=20", "short.mp4").await;
+    assert_eq!(trial_chunks(&short), Vec::<usize>::new());
+}

@@ -1,0 +1,148 @@
+//! The tasks that make what a plan says: chunks, audio and pictures side by side, then the playlists, then the count.
+
+use reelway_domain::{Ladder, NewTask, TaskKind, TaskRef};
+use reelway_media::{self as media, ChunkPlan, Plan, PlanView, Rungs};
+
+use super::{audio::RUNS_PER_TRACK, internal, needs::ready_at};
+
+/// All tasks of a plan, each after its predecessors.
+pub(super) fn tasks(plan: &Plan, ladder: &Ladder) -> Result<Vec<NewTask>, media::Error> {
+    let mut making: Vec<NewTask> = trial(plan).into_iter().collect();
+    making.extend(video(plan)?);
+    // After the chunks, so that the cores which are free first get the small tasks.
+    making.extend(pictures(plan));
+    making.extend(audio(plan)?);
+    making.extend(subtitles(plan)?);
+    making.extend(verify(plan));
+    making.extend(assembled(plan, ladder, &making));
+    let made = making.iter().map(|task| task.task).collect();
+    let package = TaskRef::only(TaskKind::Package);
+    making.push(NewTask::new(package, made));
+    making.push(NewTask::new(TaskRef::only(TaskKind::Finish), vec![package]));
+    Ok(making)
+}
+
+/// What every task that makes something comes after.
+fn planned() -> Vec<TaskRef> {
+    vec![TaskRef::only(TaskKind::Plan)]
+}
+
+/// A task for each chunk, and one more for the smallest rung of each that is led.
+fn video(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
+    let mut tasks = Vec::new();
+    let Some(video) = &plan.video else {
+        return Ok(tasks);
+    };
+    let ms = |ticks: i64| ticks * 1000 / media::TICKS_PER_SECOND;
+    let led_ms = ms(video.chunks[..video.lead_chunks.min(video.chunks.len())]
+        .iter()
+        .map(ChunkPlan::duration_ticks)
+        .sum());
+    for (index, chunk) in video.chunks.iter().enumerate() {
+        let is_led = index < video.lead_chunks;
+        let index = i32::try_from(index).map_err(|error| internal(&error))?;
+        let task = |kind| NewTask {
+            due_ms: ms(chunk.start_ticks()),
+            ready_at: ready_at(plan, kind, index),
+            ..NewTask::new(TaskRef { kind, index }, planned())
+        };
+        let mut whole = NewTask {
+            weight_ms: ms(chunk.duration_ticks()),
+            memory_mib: media::memory_mib(video, if is_led { Rungs::AllButSmallest } else { Rungs::All }),
+            ..task(TaskKind::Video)
+        };
+        whole.after.extend(trial(plan).map(|trial| trial.task));
+        if is_led {
+            tasks.push(NewTask {
+                memory_mib: media::memory_mib(video, Rungs::Smallest),
+                ..task(TaskKind::Lead)
+            });
+            // What is led can be watched already: the rest is wanted when all of it would have been seen.
+            whole.due_ms += led_ms;
+        }
+        tasks.push(whole);
+    }
+    Ok(tasks)
+}
+
+/// The trial, which is wanted before all chunks but those that are led.
+fn trial(plan: &Plan) -> Option<NewTask> {
+    let video = plan.video.as_ref().filter(|_| !media::trial_chunks(plan).is_empty())?;
+    Some(NewTask {
+        ready_at: ready_at(plan, TaskKind::Trial, 0),
+        memory_mib: media::memory_mib(video, Rungs::All),
+        ..NewTask::new(TaskRef::only(TaskKind::Trial), planned())
+    })
+}
+
+/// What was planned for while the source arrived is held against all of it.
+fn verify(plan: &Plan) -> Option<NewTask> {
+    (plan.view != PlanView::Whole).then(|| NewTask::new(TaskRef::only(TaskKind::Verify), planned()))
+}
+
+fn pictures(plan: &Plan) -> Option<NewTask> {
+    plan.video.as_ref().map(|_| NewTask {
+        ready_at: ready_at(plan, TaskKind::Poster, 0),
+        ..NewTask::new(TaskRef::only(TaskKind::Poster), planned())
+    })
+}
+
+/// What is put together from pieces that others made: the storyboard from the smallest rung, the file to keep from picture
+/// and sound.
+fn assembled(plan: &Plan, ladder: &Ladder, making: &[NewTask]) -> Vec<NewTask> {
+    let after = |wanted: &dyn Fn(&TaskRef) -> bool| {
+        making
+            .iter()
+            .map(|task| task.task)
+            .filter(|task| wanted(task))
+            .collect()
+    };
+    let mut tasks = Vec::new();
+    if let Some(video) = &plan.video {
+        let is_led = |task: &TaskRef| usize::try_from(task.index).is_ok_and(|index| index < video.lead_chunks);
+        let smallest = |task: &TaskRef| match task.kind {
+            TaskKind::Lead => true,
+            TaskKind::Video => !is_led(task),
+            _ => false,
+        };
+        tasks.push(NewTask::new(TaskRef::only(TaskKind::Storyboard), after(&smallest)));
+    }
+    if ladder.download {
+        let kept = |task: &TaskRef| matches!(task.kind, TaskKind::Lead | TaskKind::Video | TaskKind::Audio);
+        tasks.push(NewTask::new(TaskRef::only(TaskKind::Download), after(&kept)));
+    }
+    tasks
+}
+
+/// One task for each run of each track.
+fn audio(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
+    let mut tasks = Vec::new();
+    for (track, audio) in plan.audios.iter().enumerate() {
+        for (place, run) in audio.runs.iter().enumerate() {
+            let index = track * RUNS_PER_TRACK + place;
+            let kind = TaskKind::Audio;
+            let index = i32::try_from(index).map_err(|error| internal(&error))?;
+            let start_ms = run.start_ms();
+            tasks.push(NewTask {
+                weight_ms: run.end_ms().unwrap_or(audio.duration_ms) - start_ms,
+                due_ms: start_ms,
+                ready_at: ready_at(plan, kind, index),
+                ..NewTask::new(TaskRef { kind, index }, planned())
+            });
+        }
+    }
+    Ok(tasks)
+}
+
+/// One task for each text track. Its words lie all over the source.
+fn subtitles(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
+    let index = |place: usize| i32::try_from(place).map_err(|error| internal(&error));
+    let task = |place| {
+        let task = TaskRef {
+            kind: TaskKind::Subtitles,
+            index: index(place)?,
+        };
+        Ok(NewTask::new(task, planned()))
+    };
+    (0..plan.subtitles.len()).map(task).collect()
+}

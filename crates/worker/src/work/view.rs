@@ -1,0 +1,223 @@
+//! What a task reads: the upload itself once it is complete, and before that a sparse file that holds what the task needs of
+//! it, at its true place.
+//!
+//! Only bytes that are durable are in a view, and of the tail only the index: what was sent ahead may be anything. The index is
+//! told by its digest, so that all tasks of a plan see the same one.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use reelway_blob::{ArrivedBytes, ArrivedRun};
+use reelway_catalog::Upload;
+use reelway_domain::{Failure, Offset, ReadyAt, Reason, TaskKind, UploadState};
+use reelway_media::{self as media, Arrived, ByteRange, Layout};
+
+use super::{Job, internal, needs};
+
+/// The view's name in the scratch directory.
+const FILE_NAME: &str = "view";
+/// A task that was too early waits for at least one part in so many more of what is there, so that looking costs little.
+const GROWTH_PARTS: u64 = 4;
+
+/// What a task reads.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) path: PathBuf,
+    /// The index that was seen; `None` if `path` is the whole upload.
+    pub(super) index: Option<SeenIndex>,
+}
+
+/// The index of a file that arrives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SeenIndex {
+    /// Where it lies, with the headers and the first media data.
+    pub(super) ranges: Vec<ByteRange>,
+    /// The SHA-256 of these bytes.
+    pub(super) digest: String,
+}
+
+/// Whether a task can begin.
+pub(super) enum Sight {
+    Ready(View),
+    NotYet(ReadyAt),
+}
+
+/// The source as this task can see it by now.
+pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error> {
+    if job.claim.upload.state == UploadState::Complete {
+        let path = job.upload_path();
+        return Ok(Sight::Ready(View { path, index: None }));
+    }
+    let catalog = &job.worker.catalog;
+    let upload = catalog.upload(&job.claim.upload.tenant, job.claim.upload.id).await;
+    let upload = upload.map_err(Failure::from)?.ok_or(media::Error::Cancelled)?;
+    match upload.state {
+        UploadState::Receiving => {}
+        UploadState::Complete => {
+            let path = job.worker.store.upload_path(upload.id, upload.file_epoch);
+            return Ok(Sight::Ready(View { path, index: None }));
+        }
+        // The job ends with it.
+        UploadState::Failed | UploadState::Aborted | UploadState::Expired => return Err(media::Error::Cancelled),
+    }
+    let Some(size) = upload.size.and_then(|size| u64::try_from(size).ok()) else {
+        return Ok(Sight::NotYet(ReadyAt::Complete));
+    };
+    let Some(runs) = runs(job, &upload, size).await? else {
+        return Ok(Sight::NotYet(ReadyAt::Offset(upload.durable_offset)));
+    };
+    let there = Arrived {
+        prefix: upload.durable_offset.as_u64(),
+        tail: upload.tail_offset.map_or(size, Offset::as_u64),
+        size,
+    };
+    let wanted = wanted(job)?;
+    let path = scratch.join(FILE_NAME);
+    let made = tokio::task::spawn_blocking(move || make(runs, &there, wanted, path));
+    made.await.map_err(|error| internal(&error))?
+}
+
+/// The index of a file that is there whole, as it would be seen while it arrives; `None` if it would not.
+pub(super) async fn whole_index(path: PathBuf) -> Result<Option<SeenIndex>, media::Error> {
+    let look = move || {
+        let size = std::fs::metadata(&path).map_err(|error| unreadable(&error))?.len();
+        let run = ArrivedRun {
+            path,
+            from: 0,
+            to: size,
+            origin: 0,
+        };
+        let bytes = ArrivedBytes::open(vec![run]).map_err(Failure::from)?;
+        let there = Arrived {
+            prefix: size,
+            tail: size,
+            size,
+        };
+        match layout(&bytes, &there)? {
+            Layout::Indexed(ranges) => Ok(Some(seen(&bytes, ranges)?)),
+            Layout::Later(_) | Layout::Complete => Ok(None),
+        }
+    };
+    tokio::task::spawn_blocking(look)
+        .await
+        .map_err(|error| internal(&error))?
+}
+
+/// What a task wants to see beside the index.
+enum Wanted {
+    /// Nothing: it finds the index.
+    Index,
+    /// Media data that was planned for by an index.
+    Media { index: SeenIndex, ranges: Vec<ByteRange> },
+    /// All of it.
+    Whole,
+}
+
+fn wanted(job: &Job) -> Result<Wanted, media::Error> {
+    let task = &job.claim.task;
+    if matches!(task.kind, TaskKind::Probe | TaskKind::Plan) {
+        return Ok(Wanted::Index);
+    }
+    let stored = job.plan()?;
+    let ranges = needs::ranges(&stored.plan, task.kind, task.index);
+    Ok(match (stored.index_digest, ranges) {
+        (Some(digest), Some(ranges)) => {
+            let index = SeenIndex {
+                ranges: stored.plan.index_bytes,
+                digest,
+            };
+            Wanted::Media { index, ranges }
+        }
+        _ => Wanted::Whole,
+    })
+}
+
+/// Where the bytes are that are there; `None` if the upload has changed hands meanwhile.
+async fn runs(job: &Job, upload: &Upload, size: u64) -> Result<Option<Vec<ArrivedRun>>, media::Error> {
+    let (catalog, store) = (&job.worker.catalog, &job.worker.store);
+    let Some(earlier) = catalog.earlier_bytes(upload).await.map_err(Failure::from)? else {
+        return Ok(None);
+    };
+    let run = |file, from: Offset, to: Offset| ArrivedRun {
+        path: store.upload_path(upload.id, file),
+        from: from.as_u64(),
+        to: to.as_u64(),
+        origin: 0,
+    };
+    let begun = earlier.last().map_or(Offset::ZERO, |last| last.to);
+    let mut runs: Vec<ArrivedRun> = earlier.iter().map(|part| run(part.file, part.from, part.to)).collect();
+    runs.push(run(upload.file_epoch, begun, upload.durable_offset));
+    runs.extend(upload.tail_offset.map(|tail| ArrivedRun {
+        path: store.tail_path(upload.id, tail),
+        from: tail.as_u64().max(upload.durable_offset.as_u64()),
+        to: size,
+        origin: tail.as_u64(),
+    }));
+    Ok(Some(runs))
+}
+
+fn make(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, path: PathBuf) -> Result<Sight, media::Error> {
+    let not_yet = |offset: u64| Ok(Sight::NotYet(later(there, offset)));
+    let (index, media) = match wanted {
+        Wanted::Whole => return Ok(Sight::NotYet(ReadyAt::Complete)),
+        Wanted::Media { index, ranges } => (Some(index), ranges),
+        Wanted::Index => (None, Vec::new()),
+    };
+    // Of the tail nothing but the index is used.
+    if let Some(end) = media
+        .iter()
+        .map(|range| range.end)
+        .max()
+        .filter(|end| *end > there.prefix)
+    {
+        return not_yet(end);
+    }
+    let bytes = ArrivedBytes::open(runs).map_err(Failure::from)?;
+    let ranges = match layout(&bytes, there)? {
+        Layout::Later(offset) => return not_yet(offset),
+        Layout::Complete => return Ok(Sight::NotYet(ReadyAt::Complete)),
+        Layout::Indexed(ranges) => ranges,
+    };
+    let seen = seen(&bytes, ranges)?;
+    if index.is_some_and(|planned| planned != seen) {
+        return Ok(Sight::NotYet(ReadyAt::Complete));
+    }
+    let file = File::create(&path).and_then(|file| file.set_len(there.size).map(|()| file));
+    let file = file.map_err(|error| unreadable(&error))?;
+    for range in seen.ranges.iter().chain(&media) {
+        bytes
+            .copy(&file, &path, range.start, range.end)
+            .map_err(Failure::from)?;
+    }
+    Ok(Sight::Ready(View {
+        path,
+        index: Some(seen),
+    }))
+}
+
+/// When to look again at the earliest.
+fn later(there: &Arrived, needed: u64) -> ReadyAt {
+    let offset = needed.max(there.prefix.saturating_add(there.prefix / GROWTH_PARTS));
+    match i64::try_from(offset) {
+        Ok(offset) if offset.unsigned_abs() <= there.size => ReadyAt::Offset(Offset(offset)),
+        _ => ReadyAt::Complete,
+    }
+}
+
+fn layout(bytes: &ArrivedBytes, there: &Arrived) -> Result<Layout, media::Error> {
+    let layout = media::layout(there, |at, buffer| bytes.read_exact_at(at, buffer));
+    Ok(layout.map_err(|error| unreadable(&error))?)
+}
+
+fn seen(bytes: &ArrivedBytes, ranges: Vec<ByteRange>) -> Result<SeenIndex, media::Error> {
+    let places: Vec<_> = ranges.iter().map(|range| range.start..range.end).collect();
+    let digest = bytes.sha256(&places).map_err(|error| unreadable(&error))?;
+    let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(SeenIndex { ranges, digest })
+}
+
+fn unreadable(error: &std::io::Error) -> Failure {
+    Failure::new(Reason::StoreUnavailable, format!("the source can't be read: {error}"))
+}
