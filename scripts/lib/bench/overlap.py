@@ -24,7 +24,8 @@ WAYS = (
 
 
 def measure(tools, work, smoke):
-    seconds, speeds = (8, "4") if smoke else (120, os.environ.get("REELWAY_BENCH_SPEEDS", "1 2 4"))
+    seconds = 8 if smoke else int(os.environ.get("REELWAY_BENCH_CLIP_SECONDS", "120"))
+    speeds = "4" if smoke else os.environ.get("REELWAY_BENCH_SPEEDS", "1 2 4")
     at_end, in_front = os.path.join(work, "end.mp4"), os.path.join(work, "front.mp4")
     say(f"  making a {seconds} s clip ...")
     make_clip(at_end, seconds)
@@ -56,7 +57,7 @@ def send(reelway, directory, clip, bytes_per_s, tail_first, overlap):
         if tail_first:
             edge.put_tail(upload, clip, index_start(clip), size)
         edge.write(upload, clip, bytes_per_s)
-        told = edge.get(f"/v1/uploads/{upload}")
+        told = edge.get(f"/v1/uploads/{upload}")["upload"]
         job = edge.ended(told["jobId"] if overlap else edge.create_job(upload))
         cpu_s = node.cpu_seconds(with_children=True) - before
     complete, playable, done = (seconds_of(text) for text in (told["completeTime"], job["playableTime"], job["finishTime"]))
@@ -94,10 +95,10 @@ class Edge:
         return json.loads(self.call("POST", path, json.dumps(message), {"Content-Type": "application/json"})[1])
 
     def create(self, size, preset):
-        return self.post("/v1/uploads", {"sizeBytes": str(size), "fileName": "clip.mp4", "preset": preset})["id"]
+        return self.post("/v1/uploads", {"sizeBytes": str(size), "fileName": "clip.mp4", "preset": preset})["upload"]["id"]
 
     def create_job(self, upload):
-        return self.post("/v1/jobs", {"uploadId": upload, "preset": "standard"})["id"]
+        return self.post("/v1/jobs", {"uploadId": upload, "preset": "standard"})["job"]["id"]
 
     def put_tail(self, upload, clip, start, size):
         with open(clip, "rb") as file:
@@ -111,7 +112,7 @@ class Edge:
 
     def ended(self, job):
         while True:
-            told = self.get(f"/v1/jobs/{job}")
+            told = self.get(f"/v1/jobs/{job}")["job"]
             if told["state"] == "JOB_STATE_SUCCEEDED":
                 return told
             if told["state"] in ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::jobs::{HEAVY, Job, encoder};
 use crate::harness::{Role, Shape, System, working_in};
 
-/// How long tasks may go on after the wish to stop: less than the clip takes.
-const DRAIN: &str = "1s";
+/// How long tasks may go on after the wish to stop: less than the shortest task that runs ffmpeg takes.
+const DRAIN: &str = "50ms";
 /// The time to drain and the one for the last answers, on a busy machine.
 const STOP_MAX: Duration = Duration::from_secs(14);
 
