@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use object_store::path::Path as ObjectPath;
 use reelway_domain::{Failure, Reason, WriterEpoch};
 
 /// A store operation that did not succeed.
@@ -58,6 +59,32 @@ pub enum BlobError {
         /// Which process that is.
         by: String,
     },
+    /// The bucket's server refused, or didn't answer in time.
+    #[error("can't {operation} {key}: {source}")]
+    Remote {
+        /// What was tried.
+        operation: &'static str,
+        /// With which object.
+        key: String,
+        /// What the server said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A part of a multipart upload did not get to the bucket: nobody knows whether it will.
+    #[error("part {number} was not stored: {why}")]
+    PartLost {
+        /// Its number.
+        number: u32,
+        /// What the server said.
+        why: String,
+    },
+    /// The upload is so long, or may become so long, that its parts don't fit the memory that uploads may take.
+    #[error("a part of {part_bytes} bytes doesn't fit {memory_bytes_max} bytes of memory")]
+    PartTooLong {
+        /// How long the part would be.
+        part_bytes: u64,
+        /// How much memory all uploads may take.
+        memory_bytes_max: u64,
+    },
     /// The operating system refused.
     #[error("can't {operation} {path}: {source}", path = path.display())]
     Io {
@@ -78,7 +105,16 @@ impl From<BlobError> for Failure {
             BlobError::Superseded { by } => {
                 Failure::new(Reason::WriterSuperseded, "another stream writes this upload now").with("writerEpoch", by)
             }
-            BlobError::SyncFailed { .. } | BlobError::InUse { .. } | BlobError::Io { .. } => {
+            BlobError::PartTooLong { .. } => {
+                let message = "the upload is too long for the memory of this server; name its length when it is created, \
+                               or give upload servers more with --upload-memory";
+                Failure::new(Reason::SizeExceeded, message)
+            }
+            BlobError::SyncFailed { .. }
+            | BlobError::InUse { .. }
+            | BlobError::Io { .. }
+            | BlobError::Remote { .. }
+            | BlobError::PartLost { .. } => {
                 tracing::error!(%error, "store operation failed");
                 Failure::new(Reason::StoreUnavailable, "the store answered with an error")
             }
@@ -87,6 +123,30 @@ impl From<BlobError> for Failure {
                 Failure::new(Reason::Internal, error.to_string())
             }
         }
+    }
+}
+
+/// Turns an object store's error into one that says what was tried.
+pub(crate) trait Asked<T> {
+    /// Names the operation, as a verb, and the object.
+    fn asked(self, operation: &'static str, key: &ObjectPath) -> Result<T, BlobError>;
+}
+
+impl<T> Asked<T> for object_store::Result<T> {
+    fn asked(self, operation: &'static str, key: &ObjectPath) -> Result<T, BlobError> {
+        self.map_err(|source| match source {
+            object_store::Error::NotFound { .. } => BlobError::NotFound {
+                path: PathBuf::from(key.as_ref()),
+            },
+            object_store::Error::AlreadyExists { .. } => BlobError::AlreadyExists {
+                path: PathBuf::from(key.as_ref()),
+            },
+            source => BlobError::Remote {
+                operation,
+                key: key.to_string(),
+                source: Box::new(source),
+            },
+        })
     }
 }
 

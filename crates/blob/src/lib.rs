@@ -2,33 +2,43 @@
 //!
 //! What a call has reported as done is on stable storage, including the directory entries that lead to it.
 
+mod any;
 mod arrived;
+mod bucket;
 mod digest;
 mod dir;
 mod error;
 mod fence;
 mod fill;
 mod identity;
+mod job_output;
 mod key;
+mod media_type;
 mod name;
 mod output;
 mod read;
 mod sharing;
 mod staged;
 mod store;
+mod synced;
 mod tail;
 mod tail_name;
 mod task;
 mod uploads;
 
+pub use any::{Begin, SourcePlace, SourceReader, Staging, Store};
 pub use arrived::{ArrivedBytes, ArrivedRun};
+pub use bucket::{BucketOutput, BucketSettings, BucketStore, BucketUrl, Encryption, ObjectReader, StagedObject};
 pub use error::BlobError;
+pub use job_output::JobOutput;
 pub use key::{KeyError, OutputKey};
+pub use media_type::media_type;
 pub use name::{UploadFile, UploadFileError};
-pub use output::JobOutput;
+pub use output::DiskOutput;
 pub use read::UploadReader;
 pub use sharing::Sharing;
 pub use staged::StagedFile;
 pub use store::{DiskStore, Stored};
+pub use synced::{Extent, Synced};
 pub use tail::TailDraft;
 pub use tail_name::{TailFile, TailFileError};

@@ -16,12 +16,12 @@ use crate::{BlobError, OutputKey, dir, error::Tried as _, task::blocking};
 
 /// The outputs of one job.
 #[derive(Debug, Clone)]
-pub struct JobOutput {
+pub struct DiskOutput {
     outputs: PathBuf,
     dir: PathBuf,
 }
 
-impl JobOutput {
+impl DiskOutput {
     pub(crate) fn new(outputs: PathBuf, job: JobId) -> Self {
         let dir = outputs.join(job.to_string());
         Self { outputs, dir }
@@ -110,6 +110,21 @@ impl JobOutput {
         self.dir.join(key.as_str())
     }
 
+    /// The outputs and directories of outputs at the top. None if nothing was made.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub async fn prefixes(&self) -> Result<Vec<OutputKey>, BlobError> {
+        let dir = self.dir.clone();
+        blocking(move || match dir::names(&dir) {
+            // What is unfinished has a name that is no key.
+            Ok(names) => Ok(names.iter().filter_map(|name| name.parse().ok()).collect()),
+            Err(BlobError::NotFound { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
     /// Removes an output or a directory of outputs. It is fine if there is none.
     ///
     /// # Errors
@@ -139,7 +154,7 @@ fn prepare_parent<'a>(outputs: &Path, to: &'a Path) -> Result<&'a Path, BlobErro
 /// Opens what is to become an output: a file, and nothing that leads elsewhere or never ends.
 ///
 /// The file comes from a sandbox that a hostile source may have taken over, and will be served to anybody.
-fn open_regular(path: &Path) -> Result<File, BlobError> {
+pub(crate) fn open_regular(path: &Path) -> Result<File, BlobError> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = File::options()
         .read(true)

@@ -13,7 +13,7 @@ use reelway_domain::{JobId, StoreId, WriterId};
 use tokio::sync::Semaphore;
 
 use crate::{
-    BlobError, JobOutput, Sharing, dir, error::Tried as _, fence::Fences, identity, sharing::StoreLock, task::blocking,
+    BlobError, DiskOutput, Sharing, dir, error::Tried as _, fence::Fences, identity, sharing::StoreLock, task::blocking,
 };
 
 /// Uploads are spread over so many directories, by the last two digits of their ids.
@@ -131,8 +131,8 @@ impl DiskStore {
 
     /// A job's outputs. Nothing is made on the disk before the first one is written.
     #[must_use]
-    pub fn output(&self, job: JobId) -> JobOutput {
-        JobOutput::new(self.outputs.clone(), job)
+    pub fn output(&self, job: JobId) -> DiskOutput {
+        DiskOutput::new(self.outputs.clone(), job)
     }
 
     /// How many bytes may still be written to this disk.

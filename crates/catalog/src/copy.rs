@@ -7,12 +7,13 @@ use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 use crate::{Catalog, Error, Schema, reap::EXPIRE_ALL, sql::Sql, tx::Tx};
 
 /// All tables, each after those that its rows name.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "tenants",
     "api_keys",
     "uploads",
     "upload_joins",
     "parts",
+    "rests",
     "upload_files",
     "jobs",
     "tasks",

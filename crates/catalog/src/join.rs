@@ -11,14 +11,25 @@ use sqlx::Row as _;
 
 use crate::{
     Catalog, Error, NewUpload, Upload,
+    quota::held,
     row::Columns,
     sql::{Sql, list},
     tx::Tx,
     upload::millis,
 };
 
-/// One part of a joined upload, as it is now.
+/// What a new upload is put together from, as its parts are now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Their length in bytes, if all of them have one.
+    pub(crate) size: Option<i64>,
+    /// How many bytes more the upload will have than its parts hold, as far as that is known: those of a part that it has several
+    /// times, or that an earlier upload took over.
+    pub(crate) beyond_bytes: i64,
+}
+
+/// One part of a joined upload, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinPart {
     /// The partial upload.
     pub id: UploadId,
@@ -28,11 +39,13 @@ pub struct JoinPart {
     pub size: Option<i64>,
     /// Which of its files holds all of it, once it is complete.
     pub file_epoch: FileEpoch,
+    /// The object that holds all of it, once it is complete in a bucket.
+    pub source_key: Option<String>,
 }
 
 // In the order of their ids, so that two that take the same parts don't wait for each other.
 static LOCK_PARTS: Sql = Sql::new(
-    "SELECT id, size_bytes FROM uploads
+    "SELECT id, size_bytes, quota_bytes FROM uploads
      WHERE tenant = $1 AND id {in:$2} AND kind = 'partial' AND state IN ('receiving', 'complete')
      ORDER BY id {for_update}",
 );
@@ -44,7 +57,7 @@ static INSERT_PARTS: Sql = Sql::new(
      SELECT $1, CAST(v.value ->> 'position' AS BIGINT), v.value ->> 'part' FROM {rows:$2} AS v",
 );
 static PARTS: Sql = Sql::new(
-    "SELECT p.id, p.state, p.size_bytes, p.file_epoch FROM upload_joins j JOIN uploads p ON p.id = j.part_id
+    "SELECT p.id, p.state, p.size_bytes, p.file_epoch, p.source_key FROM upload_joins j JOIN uploads p ON p.id = j.part_id
      WHERE j.upload_id = $1 ORDER BY j.position",
 );
 static TO_JOIN: Sql = Sql::new(
@@ -54,7 +67,7 @@ static TO_JOIN: Sql = Sql::new(
 );
 // Whoever had it as this process, or let it go, has no write under way any more: its file is gone on with.
 static OPEN: Sql = Sql::new(
-    "UPDATE uploads SET writer_epoch = writer_epoch + 1, writer = $2, updated_at_ms = {now},
+    "UPDATE uploads SET writer_epoch = writer_epoch + 1, writer = $2, updated_at_ms = {now}, {skip_parts},
                         file_epoch = CASE WHEN writer IS NULL OR writer = $2 THEN file_epoch ELSE writer_epoch + 1 END
      WHERE id = $1 AND state = 'receiving' AND kind = 'joined'
        AND (writer IS NULL OR writer = $2 OR updated_at_ms < {now} - $3) RETURNING {upload}",
@@ -63,8 +76,8 @@ static KEEP: Sql =
     Sql::new("UPDATE uploads SET updated_at_ms = {now} WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving'");
 
 impl Catalog {
-    /// Puts the expiry of an upload's parts off until it is there, and gives their length, if all of them have one.
-    pub(crate) async fn take_parts(&self, tx: &mut Tx, new: &NewUpload) -> Result<Option<i64>, Error> {
+    /// Puts the expiry of an upload's parts off until it is there, and gives what they are.
+    pub(crate) async fn take_parts(&self, tx: &mut Tx, new: &NewUpload) -> Result<Taken, Error> {
         let ids = list(new.parts.iter().map(ToString::to_string))?;
         let rows = sqlx::query(LOCK_PARTS.on(self.dialect))
             .bind(new.tenant.as_str())
@@ -72,16 +85,19 @@ impl Catalog {
             .fetch_all(&mut ***tx)
             .await?;
         let mut sizes = HashMap::with_capacity(rows.len());
+        let mut beyond_bytes = 0_i64;
         for row in &rows {
-            sizes.insert(
-                Columns(row).parsed::<UploadId>("id")?,
-                row.try_get::<Option<i64>, _>("size_bytes")?,
-            );
+            let size = row.try_get::<Option<i64>, _>("size_bytes")?;
+            if size.is_some() {
+                beyond_bytes = beyond_bytes.saturating_sub(held(row)?);
+            }
+            sizes.insert(Columns(row).parsed::<UploadId>("id")?, size);
         }
         let mut sum = Some(0_i64);
         for part in &new.parts {
             let size = sizes.get(part).ok_or(Error::PartUnusable(*part))?;
             sum = sum.zip(*size).map(|(sum, size)| sum.saturating_add(size));
+            beyond_bytes = beyond_bytes.saturating_add(size.unwrap_or(0));
         }
         if let Some(sum) = sum.filter(|sum| *sum > limits::UPLOAD_BYTES_MAX) {
             return Err(Error::JoinedTooLong(sum));
@@ -91,7 +107,10 @@ impl Catalog {
             .bind(millis(new.expiry))
             .execute(&mut ***tx)
             .await?;
-        Ok(sum)
+        Ok(Taken {
+            size: sum,
+            beyond_bytes: beyond_bytes.max(0),
+        })
     }
 
     /// Records what a new upload is put together from.
@@ -127,6 +146,7 @@ impl Catalog {
                 state: c.parsed("state")?,
                 size: row.try_get("size_bytes")?,
                 file_epoch: FileEpoch(c.int("file_epoch")?),
+                source_key: c.text_or_null("source_key")?,
             })
         };
         rows.iter().map(part).collect()

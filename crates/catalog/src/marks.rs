@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 
 use crate::{
     Catalog, Error, Upload,
+    row::Columns,
     sql::{Sql, list},
 };
 
@@ -15,6 +16,7 @@ const IDS_MAX: usize = 512;
 
 static OF_JOBS: Sql = Sql::new("SELECT id, event_seq FROM jobs WHERE id {in:$1}");
 static OF_TENANTS: Sql = Sql::new("SELECT id, event_seq FROM tenants WHERE id {in:$1}");
+static OF_WRITERS: Sql = Sql::new("SELECT id, writer_epoch, wake_at_offset FROM uploads WHERE id {in:$1}");
 static OF_UPLOADS: Sql = Sql::new("SELECT id, state, durable_offset, writer_epoch FROM uploads WHERE id {in:$1}");
 
 /// What changes with an upload.
@@ -26,6 +28,15 @@ pub struct UploadMark {
     pub durable_offset: Offset,
     /// The newest writer.
     pub writer_epoch: WriterEpoch,
+}
+
+/// What a writer looks for in its upload's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterMark {
+    /// The newest writer.
+    pub writer_epoch: WriterEpoch,
+    /// A task waits until so much is durable.
+    pub wake_at: Option<Offset>,
 }
 
 impl Upload {
@@ -88,6 +99,25 @@ impl Catalog {
                     writer_epoch: WriterEpoch(writer_epoch),
                 };
                 marks.insert(id.parse()?, mark);
+            }
+        }
+        Ok(marks)
+    }
+
+    /// What the writer of each upload is to know. An upload that is gone is missing.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn writer_marks(&self, uploads: &[UploadId]) -> Result<HashMap<UploadId, WriterMark>, Error> {
+        let mut marks = HashMap::with_capacity(uploads.len());
+        for some in uploads.chunks(IDS_MAX) {
+            for row in self.marks(&OF_WRITERS, some).await? {
+                let columns = Columns(&row);
+                let mark = WriterMark {
+                    writer_epoch: WriterEpoch(columns.int("writer_epoch")?),
+                    wake_at: columns.int_or_null("wake_at_offset")?.map(Offset),
+                };
+                marks.insert(columns.parsed("id")?, mark);
             }
         }
         Ok(marks)

@@ -2,7 +2,7 @@
 
 use reelway_domain::{Change, JobId, RenditionInfo};
 
-use crate::{Catalog, Error, effect::Applied, sql::Sql, tx::Tx};
+use crate::{Catalog, Error, Task, effect::Applied, sql::Sql, tx::Tx};
 
 /// What players may see.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,10 @@ static PUBLISH: Sql = Sql::new(
      WHERE id = $1 AND state = 'running' AND (published_segments < $9 OR $10 = 1)",
 );
 
+// What a plan laid out goes when it is replaced. Asked once the job is locked, so a replacement is either seen, or forgets what
+// this publishes.
+static COUNTS: Sql = Sql::new("SELECT COUNT(*) FROM tasks WHERE id = $1 AND lease_epoch = $2 AND state = 'succeeded'");
+
 /// What became of a publication.
 enum Publication {
     /// It is what players see, and the first that they do.
@@ -48,19 +52,34 @@ enum Publication {
 impl Catalog {
     /// Publishes what is made so far, `segments` segments of all renditions together, while the job goes on. It replaces only
     /// less, and tells that the video is playable if it is the first. Gives whether players see it now: not if the job doesn't
-    /// run, or if as much is published already.
+    /// run, if as much is published already, or if the success of `task`, after which it was put together, doesn't count any more:
+    /// then it shows what an earlier plan made.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails: it may be published or not then.
-    pub async fn publish_growing(&self, job: JobId, published: &Published, segments: i64) -> Result<bool, Error> {
-        let mut tx = self.begin().await?;
-        match self.publish(&mut tx, job, published, segments).await? {
+    pub async fn publish_growing(&self, task: &Task, published: &Published, segments: i64) -> Result<bool, Error> {
+        let (mut tx, job) = (self.begin().await?, task.job);
+        let publication = self.publish(&mut tx, job, published, segments).await?;
+        if !self.counts(&mut tx, task).await? {
+            return Ok(false);
+        }
+        match publication {
             Publication::First => self.append_events(&mut tx, job, &[Change::Playable]).await?,
             Publication::Next => {}
             Publication::Refused => return Ok(false),
         }
         self.commit(tx).await?;
         Ok(true)
+    }
+
+    /// Whether what a claim made is a part of the job.
+    async fn counts(&self, tx: &mut Tx, task: &Task) -> Result<bool, Error> {
+        let (count,): (i64,) = sqlx::query_as(COUNTS.on(self.dialect))
+            .bind(task.id.to_string())
+            .bind(task.lease_epoch.0)
+            .fetch_one(&mut ***tx)
+            .await?;
+        Ok(count > 0)
     }
 
     /// Publishes everything; `None` if the job doesn't run.

@@ -7,6 +7,9 @@
 //! - `bytes_reserved` is the sum of their `quota_bytes`, and
 //! - `bytes_stored` is the sum of the `quota_bytes` of those that are complete.
 //!
+//! What an upload holds is its length, or what is reserved of one that isn't known; while it has a tail, that too; and of an upload
+//! that is put together from parts, what it will have more than they hold.
+//!
 //! An upload's row changes its state once, fenced by its own condition; whoever changes it notes what that means
 //! ([`Tx::account`]). The notes become one UPDATE as the change commits: the one that numbers the tenant's events, so that an
 //! account costs a statement only where there are no events, and the tenant's row stays the last that is locked. It restates
@@ -153,7 +156,7 @@ impl Catalog {
     }
 
     /// Makes what was reserved for an upload stored, now that it is complete. What was reserved is its length, unless that was
-    /// not known. A joined upload takes over what its parts hold: the tenant has sent these bytes once.
+    /// not known, or it had a tail. A joined upload takes over what its parts hold: the tenant has sent these bytes once.
     pub(crate) async fn store_reserved(&self, tx: &mut Tx, upload: &Upload, held: i64, size: i64) -> Result<(), Error> {
         self.hold(tx, upload.id, held, size).await?;
         let of_parts = match upload.kind {

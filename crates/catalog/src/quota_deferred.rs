@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use reelway_domain::{Offset, UploadId, WriterEpoch};
+use reelway_domain::{Offset, StagedChange, UploadId, WriterEpoch};
 
 use crate::{Catalog, Commit, Error, QuotaError, Upload, quota::held, upload::millis, write::COMMIT_BEYOND};
 
@@ -21,9 +21,12 @@ impl Catalog {
         epoch: WriterEpoch,
         offset: Offset,
         expiry: Duration,
+        change: &StagedChange,
     ) -> Result<Commit, Error> {
-        match self.try_reserving(id, epoch, offset, expiry, AHEAD_BYTES).await {
-            Err(Error::Quota(QuotaError::Bytes { .. })) => self.try_reserving(id, epoch, offset, expiry, 0).await,
+        match self.try_reserving(id, epoch, offset, expiry, change, AHEAD_BYTES).await {
+            Err(Error::Quota(QuotaError::Bytes { .. })) => {
+                self.try_reserving(id, epoch, offset, expiry, change, 0).await
+            }
             other => other,
         }
     }
@@ -34,6 +37,7 @@ impl Catalog {
         epoch: WriterEpoch,
         offset: Offset,
         expiry: Duration,
+        change: &StagedChange,
         ahead_bytes: i64,
     ) -> Result<Commit, Error> {
         let mut tx = self.begin().await?;
@@ -52,6 +56,7 @@ impl Catalog {
             let wanted = offset.0.saturating_add(ahead_bytes);
             self.reserve(&mut tx, &upload, wanted).await?;
         }
+        self.record_staged(&mut tx, id, change).await?;
         self.commit(tx).await?;
         self.wake_for_bytes(&row).await;
         Ok(Commit::Done(upload))

@@ -27,7 +27,8 @@ enum Ender {
 }
 
 impl Catalog {
-    /// Records that an attempt failed. If another one can help and is left, the task waits for it; otherwise the job fails.
+    /// Records that an attempt failed. If another one can help and is left, the task waits for it; otherwise the job fails,
+    /// unless the attempt rested on a part of the upload or on a plan that is not confirmed yet: then the task waits for that.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails: it may be recorded or not then.
@@ -77,13 +78,18 @@ impl Catalog {
         stderr_tail: &str,
         ender: Ender,
     ) -> Result<Fenced, Error> {
-        let again = failure.reason.retry() == Retry::WithBackoff && task.attempt < task.attempt_max;
-        let state = if again { TaskState::Queued } else { TaskState::Failed };
+        let is_left = failure.reason.retry() == Retry::WithBackoff && task.attempt < task.attempt_max;
         let mut tx = self.begin().await?;
-        if !again {
-            // The whole job ends, so all its tasks are locked before this one is, in the order of locks.
+        let doubt = if is_left {
+            None
+        } else {
+            // The whole job may end, so the upload and all its tasks are locked before this one is, in the order of locks.
+            self.lock_upload_of(&mut tx, task.job).await?;
             self.lock_tasks(&mut tx, task.job).await?;
-        }
+            self.doubt(&mut tx, task, failure).await?
+        };
+        let again = is_left || doubt.is_some();
+        let state = if again { TaskState::Queued } else { TaskState::Failed };
         let ended = sqlx::query(END_ATTEMPT.on(self.dialect))
             .bind(task.id.to_string())
             .bind(task.lease_epoch.0)
@@ -96,6 +102,9 @@ impl Catalog {
             .await?;
         if ended.rows_affected() == 0 {
             return Ok(Fenced::LeaseLost);
+        }
+        if let Some(doubt) = doubt {
+            self.reprieve(&mut tx, task, doubt).await?;
         }
         self.tell(&mut tx, task, state, failure).await?;
         self.commit(tx).await?;

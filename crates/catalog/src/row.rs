@@ -14,7 +14,7 @@ use crate::Error;
 
 /// The columns of an [`Upload`], without its parts, which are rows of their own.
 pub(crate) const UPLOAD_COLUMNS: &str = "id, tenant, state, file_name, content_type, metadata, size_bytes, durable_offset, \
-     writer_epoch, writer, file_epoch, expected_sha256, job_id, error, webhook_url, client_state, kind, tail_offset, trace_context, \
+     writer_epoch, writer, file_epoch, expected_sha256, job_id, error, webhook_url, client_state, kind, tail_offset, source_key, trace_context, \
      created_at_ms, updated_at_ms, expires_at_ms, completed_at_ms";
 /// The columns of a [`Job`].
 pub(crate) const JOB_COLUMNS: &str = "id, tenant, upload_id, state, preset, ladder, source, renditions, published_prefix, \
@@ -69,6 +69,8 @@ pub struct Upload {
     pub parts: Vec<UploadId>,
     /// Where the tail begins that was sent ahead of time.
     pub tail_offset: Option<Offset>,
+    /// The object that holds all of it, once it is complete in a bucket.
+    pub source_key: Option<String>,
     /// Why it failed.
     pub error: Option<Failure>,
     /// When it was created.
@@ -262,6 +264,7 @@ impl TryFrom<&AnyRow> for Upload {
             kind: c.parsed("kind")?,
             parts: c.json_or_null("part_ids")?.unwrap_or_default(),
             tail_offset: c.int_or_null("tail_offset")?.map(Offset),
+            source_key: c.text_or_null("source_key")?,
             error: c.json_or_null("error")?,
             created_at: Timestamp(c.int("created_at_ms")?),
             updated_at: Timestamp(c.int("updated_at_ms")?),

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _, sync::OnceLock};
 
+use reelway_domain::limits;
 use serde::Serialize;
 use sqlx::{
     Any, AnyPool,
@@ -36,7 +37,7 @@ pub enum Dialect {
 /// The others are the same in both: `{upload}`, `{job}`, `{task}`, `{event}`, `{webhook}` and `{api_key}` are the columns that are read of
 /// such a row of the table, under its own name. All columns (`*`) are never asked for: Postgres ends statements that it has prepared when their columns change,
 /// and migrations add columns while servers run. `{claimable}` is whether the task `t` of the job `j` of the upload `u` waits for nothing but a worker,
-/// or for the end of its pause.
+/// or for the end of its pause. `{skip_parts}` keeps a new writer's part numbers apart from those that an earlier one may still send.
 #[derive(Debug)]
 pub(crate) struct Sql {
     template: &'static str,
@@ -94,6 +95,10 @@ fn placeholder(name: &str, dialect: Dialect) -> Cow<'static, str> {
             "t.state = 'queued' AND t.pending = 0 AND j.state IN ('queued', 'running')
                AND (u.state = 'complete' OR (u.state = 'receiving' AND t.ready_at_offset IS NOT NULL
                                              AND u.durable_offset >= t.ready_at_offset))"
+        }
+        ("skip_parts", _) => {
+            let skipped = limits::PARTS_IN_FLIGHT_MAX;
+            return format!("part_next = part_next + CASE WHEN writer IS NULL THEN 0 ELSE {skipped} END").into();
         }
         ("tables", Dialect::Sqlite) => "(SELECT name FROM sqlite_master WHERE type = 'table') AS tables",
         ("tables", Dialect::Postgres) => {

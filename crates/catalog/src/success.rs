@@ -32,7 +32,7 @@ pub(crate) struct Recorded {
     pub(crate) released: Vec<TaskId>,
 }
 
-// Successors have greater ids than their predecessors, but not than other tasks here: so all are locked in the one order.
+// A successor may stand before its predecessor or any other task here: so all are locked in the one order.
 static LOCK: Sql = Sql::new(
     "WITH wanted AS MATERIALIZED (
         SELECT id FROM tasks WHERE id {in:$1} UNION SELECT after_id FROM task_edges WHERE before_id {in:$1})

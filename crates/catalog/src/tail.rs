@@ -1,6 +1,6 @@
 //! The tail of an upload that was sent ahead of time: what early tasks can see of the file's end.
 
-use reelway_domain::{Offset, Tenant, UploadId};
+use reelway_domain::{Offset, Tenant, UploadId, UploadState};
 
 use crate::{Catalog, Error, Upload, sql::Sql};
 
@@ -23,7 +23,7 @@ static SET: Sql = Sql::new(
 );
 static DROP: Sql = Sql::new(
     "UPDATE uploads SET tail_offset = NULL, updated_at_ms = {now}
-     WHERE tenant = $1 AND id = $2 AND state = 'receiving' AND tail_offset IS NOT NULL",
+     WHERE tenant = $1 AND id = $2 AND state IN ('receiving', 'complete') AND tail_offset IS NOT NULL RETURNING {upload}",
 );
 static KEEPS: Sql = Sql::new("SELECT COUNT(*) FROM uploads WHERE id = $1 AND state = 'receiving' AND tail_offset = $2");
 static TRY_AGAIN: Sql = Sql::new(
@@ -33,10 +33,12 @@ static TRY_AGAIN: Sql = Sql::new(
 
 impl Catalog {
     /// Records that the bytes from `tail` to the end of a file are there as a preview. What could not be found out without
-    /// them is tried again at once. Saying the same again changes nothing.
+    /// them is tried again at once. Saying the same again changes nothing. Until the upload ends, its tenant's account has the tail
+    /// beside the file: both are on the disk.
     ///
     /// # Errors
-    /// [`Error::Database`] if the database fails: it may be recorded or not then.
+    /// [`Error::Database`] if the database fails: it may be recorded or not then. [`Error::Quota`] if the tenant may not have so
+    /// much.
     pub async fn set_tail(&self, tenant: &Tenant, id: UploadId, tail: Offset) -> Result<TailSet, Error> {
         let mut tx = self.begin().await?;
         let set = sqlx::query(SET.on(self.dialect))
@@ -53,6 +55,11 @@ impl Catalog {
                 .map_or(TailSet::Unknown, TailSet::Refused));
         };
         let upload = Upload::try_from(&row)?;
+        // Only a known length lets it be set.
+        if let Some(size) = upload.size {
+            self.reserve(&mut tx, &upload, size.saturating_add(size - tail.0))
+                .await?;
+        }
         let jobs = self.living_jobs_of(&mut tx, id).await?;
         for job in &jobs {
             self.lock_tasks(&mut tx, *job).await?;
@@ -69,17 +76,25 @@ impl Catalog {
         Ok(TailSet::Set(upload))
     }
 
-    /// Forgets the tail of an upload that receives, because it isn't what the file ends with. Gives whether it had one.
+    /// Forgets the tail of an upload, because it isn't what the file ends with. Gives whether it had one.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails: it may be recorded or not then.
     pub async fn drop_tail(&self, tenant: &Tenant, id: UploadId) -> Result<bool, Error> {
+        let mut tx = self.begin().await?;
         let dropped = sqlx::query(DROP.on(self.dialect))
             .bind(tenant.as_str())
             .bind(id.to_string())
-            .execute(&self.write)
+            .fetch_optional(&mut **tx)
             .await?;
-        Ok(dropped.rows_affected() == 1)
+        let Some(row) = dropped else { return Ok(false) };
+        let upload = Upload::try_from(&row)?;
+        // A complete one holds its length already.
+        if let (UploadState::Receiving, Some(size)) = (upload.state, upload.size) {
+            self.reserve(&mut tx, &upload, size).await?;
+        }
+        self.commit(tx).await?;
+        Ok(true)
     }
 
     /// Whether the store is to keep the tail of this upload that begins at `tail`.

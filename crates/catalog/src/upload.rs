@@ -71,12 +71,14 @@ impl Catalog {
             let gone = || Error::Corrupt(format!("request id {} names no upload", request.id));
             return Ok(Created::Before(upload.ok_or_else(gone)?));
         }
-        let size = match new.kind {
-            UploadKind::Joined => self.take_parts(&mut tx, new).await?,
-            UploadKind::Whole | UploadKind::Partial => new.size,
+        let (size, reserved) = match new.kind {
+            // When it is complete, it takes over what its parts hold.
+            UploadKind::Joined => {
+                let taken = self.take_parts(&mut tx, new).await?;
+                (taken.size, taken.beyond_bytes)
+            }
+            UploadKind::Whole | UploadKind::Partial => (new.size, new.size.unwrap_or(0)),
         };
-        // A joined upload takes over what its parts hold, when it is complete.
-        let reserved = size.filter(|_| new.kind != UploadKind::Joined).unwrap_or(0);
         sqlx::query(INSERT.on(self.dialect))
             .bind(new.id.to_string())
             .bind(new.tenant.as_str())

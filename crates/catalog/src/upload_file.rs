@@ -20,12 +20,12 @@ pub struct EarlierBytes {
 }
 
 static TAKE_OVER: Sql = Sql::new(
-    "UPDATE uploads SET writer_epoch = writer_epoch + 1, file_epoch = writer_epoch + 1, writer = $3,
+    "UPDATE uploads SET writer_epoch = writer_epoch + 1, file_epoch = writer_epoch + 1, writer = $3, {skip_parts},
                         updated_at_ms = {now}
      WHERE tenant = $1 AND id = $2 AND state = 'receiving' AND kind <> 'joined' RETURNING {upload}",
 );
 static FENCE: Sql = Sql::new(
-    "UPDATE uploads SET writer_epoch = writer_epoch + 1, file_epoch = writer_epoch + 1, writer = NULL,
+    "UPDATE uploads SET writer_epoch = writer_epoch + 1, file_epoch = writer_epoch + 1, writer = NULL, {skip_parts},
                         updated_at_ms = {now}
      WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' RETURNING {upload}",
 );
@@ -42,7 +42,25 @@ static KEEPS: Sql = Sql::new(
                         OR (state IN ('failed', 'aborted', 'expired') AND freed = 0))",
 );
 
+// What came to nothing and is not freed yet is removed by whoever frees it.
+static KEEPS_ANY: Sql = Sql::new(
+    "SELECT COUNT(*) FROM uploads
+     WHERE id = $1 AND (state IN ('receiving', 'complete') OR (state IN ('failed', 'aborted', 'expired') AND freed = 0))",
+);
+
 impl Catalog {
+    /// Whether a bucket is to keep what it has of this upload. It isn't if the upload is unknown, or came to nothing and was freed.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn keeps_upload(&self, id: UploadId) -> Result<bool, Error> {
+        let (count,): (i64,) = sqlx::query_as(KEEPS_ANY.on(self.dialect))
+            .bind(id.to_string())
+            .fetch_one(&self.read)
+            .await?;
+        Ok(count > 0)
+    }
+
     /// Makes the caller the only writer, with a file of its own from the durable offset on. `None`: it doesn't receive.
     pub(crate) async fn take_over(
         &self,

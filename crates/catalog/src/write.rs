@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use reelway_domain::{Change, Hint, Offset, Tenant, UploadId, UploadKind, UploadState, WriterEpoch, WriterId};
+use reelway_domain::{
+    Change, Hint, Offset, StagedChange, Tenant, UploadId, UploadKind, UploadState, WriterEpoch, WriterId,
+};
 
 use crate::{
     Catalog, Error, Upload,
@@ -34,7 +36,7 @@ pub enum Commit {
 }
 
 static OPEN: Sql = Sql::new(
-    "UPDATE uploads SET writer_epoch = writer_epoch + 1, writer = $3, updated_at_ms = {now}
+    "UPDATE uploads SET writer_epoch = writer_epoch + 1, writer = $3, {skip_parts}, updated_at_ms = {now}
      WHERE tenant = $1 AND id = $2 AND state = 'receiving' AND kind <> 'joined' AND (writer IS NULL OR writer = $3)
      RETURNING {upload}",
 );
@@ -61,7 +63,7 @@ static DECLARE_SIZE: Sql = Sql::new(
 );
 static COMPLETE: Sql = Sql::new(
     "UPDATE uploads SET state = 'complete', size_bytes = $3, durable_offset = $3, updated_at_ms = {now},
-                        completed_at_ms = {now}
+                        completed_at_ms = {now}, source_key = CAST($4 AS TEXT), multipart_id = NULL
      WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving' AND durable_offset <= $3
        AND (size_bytes IS NULL OR size_bytes = $3) RETURNING {upload}, quota_bytes",
 );
@@ -109,7 +111,10 @@ impl Catalog {
                 self.wake_for_bytes(&row).await;
                 Ok(Commit::Done(Upload::try_from(&row)?))
             }
-            None => self.commit_reserving(id, epoch, offset, expiry).await,
+            None => {
+                self.commit_reserving(id, epoch, offset, expiry, &StagedChange::default())
+                    .await
+            }
         }
     }
 
@@ -142,11 +147,26 @@ impl Catalog {
     /// [`Error::Database`] if the database fails; the upload may be complete or not then. [`Error::Quota`] if the length wasn't
     /// known and the tenant may not have so much.
     pub async fn complete_upload(&self, id: UploadId, epoch: WriterEpoch, size: i64) -> Result<Commit, Error> {
+        self.complete_upload_in(id, epoch, size, None).await
+    }
+
+    /// As [`Self::complete_upload`], where the bytes are the object with this key.
+    ///
+    /// # Errors
+    /// Those of [`Self::complete_upload`].
+    pub async fn complete_upload_in(
+        &self,
+        id: UploadId,
+        epoch: WriterEpoch,
+        size: i64,
+        source_key: Option<&str>,
+    ) -> Result<Commit, Error> {
         let mut tx = self.begin().await?;
         let completed = sqlx::query(COMPLETE.on(self.dialect))
             .bind(id.to_string())
             .bind(epoch.0)
             .bind(size)
+            .bind(source_key)
             .fetch_optional(&mut **tx)
             .await?;
         let Some(row) = completed else {
@@ -155,6 +175,9 @@ impl Catalog {
         let upload = Upload::try_from(&row)?;
         self.store_reserved(&mut tx, &upload, held(&row)?, size).await?;
         self.forget_files(&mut tx, &upload).await?;
+        if source_key.is_some() {
+            self.forget_staged(&mut tx, id).await?;
+        }
         let change = Change::UploadState {
             state: UploadState::Complete,
             error: None,

@@ -4,6 +4,7 @@ mod auth;
 mod edge;
 mod layers;
 mod limits;
+mod media;
 mod slots;
 
 use std::{
@@ -14,13 +15,15 @@ use std::{
     time::Duration,
 };
 
-use reelway_domain::limits::UPLOAD_EXPIRY_DEFAULT;
+use reelway_domain::limits::{STREAM_IDLE_MAX, UPLOAD_EXPIRY_DEFAULT};
+use reelway_media::Limits;
 use reelway_rpc::TlsFiles;
 
 pub(crate) use self::{
     auth::{AuthConfig, JwtConfig},
     edge::{EdgeConfig, UpstreamConfig},
     limits::{LimitsConfig, RateSetting},
+    media::Sandbox,
 };
 use crate::{
     secret::{self, Secret},
@@ -73,14 +76,14 @@ pub(crate) struct ServeConfig {
     pub(crate) redis_prefix: String,
     /// The store's URL; absent: files below `data`.
     pub(crate) store: Option<String>,
+    /// The server of a store that is a bucket; absent: the provider's own.
+    pub(crate) store_endpoint: Option<url::Url>,
     /// How many tasks the worker runs at a time.
     pub(crate) worker_slots: NonZeroUsize,
     /// What tasks may take together, in bytes; absent: the machine doesn't say what it has.
     pub(crate) worker_memory: Option<u64>,
-    /// The address space of one ffmpeg process, in bytes; absent: the media crate's own choice.
-    pub(crate) encoder_memory: Option<u64>,
-    /// How long an ffmpeg process may get no further; absent: the media crate's own choice.
-    pub(crate) encoder_stall: Option<Duration>,
+    /// What a source may be and cost, and how much of the sandbox there must be.
+    pub(crate) media: Limits,
     /// The beginning of playback URLs; absent: `http://` and the address that `http` was bound to.
     pub(crate) public_url: Option<String>,
     /// The certificates of HTTP and gRPC; absent: neither is within TLS.
@@ -93,6 +96,8 @@ pub(crate) struct ServeConfig {
     pub(crate) edge: EdgeConfig,
     /// How long an unfinished upload is kept after its last byte.
     pub(crate) upload_expiry: Duration,
+    /// How long nothing may come of an upload before its request or stream is ended.
+    pub(crate) upload_idle: Duration,
     /// How far a client may send ahead on one stream, in bytes; absent: the server's own choice.
     pub(crate) stream_window: Option<u64>,
     /// How old a connection becomes before its client is asked to connect again.
@@ -212,7 +217,7 @@ impl ServeOptions {
     fn with_defaults(mut self) -> Result<ServeConfig, ConfigError> {
         let (upstream, edge) = (UpstreamConfig::take(&mut self), EdgeConfig::take(&mut self));
         let (tls, auth) = (edge::take_tls(&mut self)?, AuthConfig::take(&mut self)?);
-        let limits = LimitsConfig::take(&mut self);
+        let (limits, media) = (LimitsConfig::take(&mut self), media::take(&mut self));
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let named = self.role.unwrap_or_default();
         let runs = |role: &Role| named.is_empty() || named.contains(role);
@@ -237,16 +242,17 @@ impl ServeOptions {
             redis_ca_file: self.redis_ca_file,
             redis_prefix: self.redis_prefix.unwrap_or_else(|| REDIS_PREFIX.to_owned()),
             store: self.store,
+            store_endpoint: self.store_endpoint,
             worker_slots: self.worker_slots.unwrap_or_else(|| slots::fitting(self.worker_memory)),
             worker_memory: slots::memory_bytes(self.worker_memory),
-            encoder_memory: self.encoder_memory.map(|size| size.0),
-            encoder_stall: self.encoder_stall.map(|stall| stall.0),
+            media,
             public_url: self.public_url,
             tls,
             upstream,
             limits,
             edge,
             upload_expiry: or(self.upload_expiry, UPLOAD_EXPIRY_DEFAULT),
+            upload_idle: or(self.upload_idle, STREAM_IDLE_MAX),
             stream_window: self.stream_window.map(|size| size.0),
             max_connection_age: or(self.max_connection_age, CONNECTION_AGE_MAX),
             lame_duck: or(self.lame_duck, lame_duck),

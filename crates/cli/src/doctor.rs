@@ -1,9 +1,10 @@
 //! `reelway doctor`: looks for what would keep a node from working here, and says what to do about it.
 
-use reelway_blob::{BlobError, DiskStore};
+mod media;
+
+use reelway_blob::BlobError;
 use reelway_catalog::{Catalog, Error as CatalogError, Schema};
 use reelway_domain::{Hint, Notice};
-use reelway_media::{Limits, Tools};
 use serde::Serialize;
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::Output,
-    serve::{StoreUrl, bus, check, database_url, tools_failure},
+    serve::{StoreUrl, bus, check, database_url},
 };
 
 /// Below this much free space a node warns: one phone video fills it.
@@ -46,7 +47,8 @@ struct Finding {
 /// If the configuration file can't be read.
 pub(crate) async fn run(args: DoctorArgs, out: Output) -> Result<Exit, CliError> {
     let config = ServeConfig::resolve(args.serve)?;
-    let mut findings = vec![configuration(&config), media_tools().await, sandbox().await];
+    let mut findings = vec![configuration(&config)];
+    findings.extend(media::findings(&config.media).await);
     findings.extend(database(&config).await);
     findings.push(redis(&config).await);
     findings.push(store(&config).await);
@@ -89,32 +91,6 @@ fn configuration(config: &ServeConfig) -> Finding {
             format!("data in {}", config.data.display()),
         ),
         Err(error) => Finding::failed("configuration", &error),
-    }
-}
-
-async fn media_tools() -> Finding {
-    match Tools::find(Limits::default()).await {
-        Ok(tools) => Finding::new(
-            "ffmpeg",
-            Verdict::Ok,
-            format!("{} at {}", tools.version(), tools.ffmpeg().display()),
-        ),
-        Err(error) => Finding::failed("ffmpeg", &tools_failure(&error)),
-    }
-}
-
-async fn sandbox() -> Finding {
-    match Tools::find(Limits::default()).await {
-        Ok(tools) if tools.confinement().files => Finding::new("sandbox", Verdict::Ok, tools.confinement().to_string()),
-        Ok(tools) => Finding::new(
-            "sandbox",
-            Verdict::Warning,
-            format!(
-                "{}; use Linux 5.13 or newer before you take files from strangers",
-                tools.confinement()
-            ),
-        ),
-        Err(_) => Finding::new("sandbox", Verdict::Failed, "can't be looked at without ffmpeg"),
     }
 }
 
@@ -191,15 +167,16 @@ async fn store(config: &ServeConfig) -> Finding {
         Err(error) => return Finding::failed("store", &error),
     };
     let looked = async {
-        let opened = tokio::task::spawn_blocking(move || DiskStore::open(at.dir, at.sharing)).await;
-        let store = opened.map_err(|error| error.to_string())?;
-        let store = match store {
+        let store = match at.open(config).await {
             Ok(store) => store,
             Err(error @ BlobError::InUse { .. }) => return Ok((Verdict::Warning, error.to_string())),
             Err(error) => return Err(error.to_string()),
         };
         store.check().await.map_err(|error| error.to_string())?;
         let free = store.free_bytes().await.map_err(|error| error.to_string())?;
+        let Some(free) = free else {
+            return Ok((Verdict::Ok, "writable".to_owned()));
+        };
         let verdict = if free < FREE_BYTES_MIN {
             Verdict::Warning
         } else {

@@ -5,7 +5,11 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time:
 use reelway_edge::{AllowedOrigin, Network};
 use serde::Deserialize;
 
-use crate::{byte_size::ByteSize, config::RateSetting, secret::Secret};
+use crate::{
+    byte_size::ByteSize,
+    config::{RateSetting, Sandbox},
+    secret::Secret,
+};
 
 /// What `reelway serve` was started with.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -66,10 +70,13 @@ pub(crate) struct ServeOptions {
     /// Begin the names of all keys in Redis with this, for several deployments on one Redis [default: reelway]
     #[arg(long, value_name = "NAME", env = "REELWAY_REDIS_PREFIX")]
     pub(crate) redis_prefix: Option<String>,
-    /// Keep the bytes here: file:///DIR, or file:///DIR?shared=true if several servers see that directory [default: below
-    /// the data directory]
+    /// Keep the bytes here: file:///DIR, file:///DIR?shared=true if several servers see that directory, s3://BUCKET/PREFIX or
+    /// gs://BUCKET/PREFIX [default: below the data directory]
     #[arg(long, value_name = "URL", env = "REELWAY_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
+    /// The server of a store that is a bucket, if it is not the provider's own: http://HOST:PORT
+    #[arg(long, value_name = "URL", env = "REELWAY_STORE_ENDPOINT")]
+    pub(crate) store_endpoint: Option<url::Url>,
     /// Run so many tasks at a time [default: one for each core, as far as the memory reaches]
     #[arg(long, value_name = "N", env = "REELWAY_WORKER_SLOTS")]
     pub(crate) worker_slots: Option<NonZeroUsize>,
@@ -84,6 +91,21 @@ pub(crate) struct ServeOptions {
     /// Kill an ffmpeg process that has got no further for so long, and try again [default: 60s]
     #[arg(long, value_name = "DURATION", env = "REELWAY_ENCODER_STALL")]
     pub(crate) encoder_stall: Option<HumanDuration>,
+    /// How much of the sandbox around ffmpeg there must be [default: prefer]
+    #[arg(long, value_name = "LEVEL", env = "REELWAY_SANDBOX")]
+    pub(crate) sandbox: Option<Sandbox>,
+    /// Take no source whose pictures have more pixels than this [default: 35389440, which is 8192 by 4320]
+    #[arg(long, value_name = "N", env = "REELWAY_SOURCE_PIXELS_MAX")]
+    pub(crate) source_pixels_max: Option<u64>,
+    /// Take no source that is longer than this, for example 90m or 12h [default: 12h]
+    #[arg(long, value_name = "DURATION", env = "REELWAY_SOURCE_DURATION_MAX")]
+    pub(crate) source_duration_max: Option<HumanDuration>,
+    /// Take no source with more streams than this, of whatever kind [default: 64]
+    #[arg(long, value_name = "N", env = "REELWAY_SOURCE_STREAMS_MAX")]
+    pub(crate) source_streams_max: Option<usize>,
+    /// Take no source with more frames a second than this, on average [default: 300]
+    #[arg(long, value_name = "N", env = "REELWAY_SOURCE_FRAME_RATE_MAX")]
+    pub(crate) source_frame_rate_max: Option<u32>,
     /// Where players reach this node, the beginning of playback URLs [default: http:// and the HTTP address]
     #[arg(long, value_name = "URL", env = "REELWAY_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
@@ -148,6 +170,10 @@ pub(crate) struct ServeOptions {
     /// Remove an unfinished upload so long after its last byte, for example 24h or 7d [default: 24h]
     #[arg(long, value_name = "DURATION", env = "REELWAY_UPLOAD_EXPIRY")]
     pub(crate) upload_expiry: Option<HumanDuration>,
+    /// End a request or stream that uploads when nothing came for so long; what came is kept. An edge and its upload servers
+    /// should be told the same [default: 1m]
+    #[arg(long, value_name = "DURATION", env = "REELWAY_UPLOAD_IDLE")]
+    pub(crate) upload_idle: Option<HumanDuration>,
     /// Let a client send so far ahead on one stream, 64k to 16M: memory for each upload, speed over long lines, which is this
     /// by the round-trip time [default: 256k]
     #[arg(long, value_name = "BYTES", env = "REELWAY_STREAM_WINDOW")]

@@ -10,6 +10,7 @@ pub mod limits;
 mod number;
 mod reason;
 mod resource;
+mod staged;
 mod state;
 mod tenant;
 mod trace;
@@ -24,6 +25,7 @@ pub use ladder::{DEFAULT_PRESET, EncoderSpeed, Ladder, NO_PRESET, Rung, RungSize
 pub use number::{EventSeq, FileEpoch, LeaseEpoch, Offset, Timestamp, WriterEpoch};
 pub use reason::{Failure, FieldViolation, GrpcCode, Reason, Retry};
 pub use resource::{Quality, RenditionInfo, Sample, SourceInfo};
+pub use staged::{Multipart, Staged, StagedChange, StoredPart, StoredRest};
 pub use state::{JobState, StateError, TaskKind, TaskState, UploadKind, UploadState, WebhookEvent};
 pub use tenant::{Tenant, TenantError};
 pub use trace::{TraceContext, TraceContextError};

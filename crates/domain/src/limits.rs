@@ -8,6 +8,8 @@ pub const UPLOAD_BYTES_MAX: i64 = 5 << 40;
 pub const CHUNK_BYTES_MAX: usize = 2 << 20;
 /// The largest gRPC message that a server decodes; a larger one is refused before it is read.
 pub const MESSAGE_BYTES_MAX: usize = CHUNK_BYTES_MAX + (64 << 10);
+/// Parts of one upload on their way to a bucket at the same time. Whoever takes the writing over skips as many part numbers.
+pub const PARTS_IN_FLIGHT_MAX: usize = 4;
 /// The longest tail that may be sent ahead of the rest of an upload, in bytes: the index of a film of a day.
 pub const TAIL_BYTES_MAX: u64 = 64 << 20;
 /// How long it may take to send a tail: one that is slower comes ahead of nothing.

@@ -52,7 +52,7 @@ pub struct RenditionInfo {
     pub quality: Option<Quality>,
 }
 
-/// How like its source a rendition is, measured on excerpts scaled to the source's size.
+/// How like its source a rendition is, measured on excerpts, both scaled to the size of the largest rung.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     /// VMAF, 0 to 100; `None` where ffmpeg can't measure it.

@@ -3,17 +3,13 @@
 //   drive.mjs PAGE_PORT ENDPOINT FILE
 //
 // Prints one line of JSON: what Uppy told. The page has an origin of its own, so the server's CORS answers count.
-import { execFileSync } from 'node:child_process'
 import http from 'node:http'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { launch, packages } from '../chromium.mjs'
 
 const [port, endpoint, file] = process.argv.slice(2)
-const chromium = execFileSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).trim()
-const modules = createRequire(pathToFileURL(path.join(process.env.NODE_DIR, 'package.json')))
-const esbuild = modules('esbuild')
-const puppeteer = (await import(pathToFileURL(modules.resolve('puppeteer-core')))).default
+const esbuild = packages('esbuild')
 const here = path.dirname(fileURLToPath(import.meta.url))
 
 const bundle = await esbuild.build({
@@ -36,7 +32,7 @@ const page_server = http.createServer((request, response) => {
 })
 await new Promise((resolve) => page_server.listen(Number(port), '127.0.0.1', resolve))
 
-const browser = await puppeteer.launch({ executablePath: chromium, headless: true, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
+const browser = await launch()
 try {
   const page = await browser.newPage()
   page.on('pageerror', (error) => console.error(error))

@@ -36,6 +36,8 @@ pub(crate) struct Append {
     pub(crate) size: Option<i64>,
     /// The last byte of the body is the last of the upload.
     pub(crate) is_last: bool,
+    /// More than the upload's length fails it.
+    pub(crate) strict: bool,
     /// What the body must be for anything of it to count.
     pub(crate) expected: Option<Expected>,
 }
@@ -67,10 +69,8 @@ pub(crate) async fn append(
 
 async fn run(edge: &Edge, caller: &Caller, append: Append, mut arriving: Arriving) -> Result<Upload, Failure> {
     let (sender, answers, upload) = stream::open(&edge.upstream, caller, &append).await?;
-    check_place(&append, &upload)?;
+    check_place(append.offset, &upload)?;
     let mut feed = Feed::new(&append, &upload, edge.settings.upload_bytes_max);
-    feed.check_announced(&arriving)
-        .map_err(|failure| placed(failure, &upload))?;
     let (outcome, last) = if upload.state() == UploadState::Complete {
         // Nobody takes anything any more, but the body may be wrong all the same.
         (feed.run(&mut arriving, None).await, Ok(upload))
@@ -91,19 +91,19 @@ async fn run(edge: &Edge, caller: &Caller, append: Append, mut arriving: Arrivin
 }
 
 /// Whether the body belongs at the end of what is there.
-fn check_place(append: &Append, upload: &Upload) -> Result<(), Failure> {
+pub(crate) fn check_place(offset: i64, upload: &Upload) -> Result<(), Failure> {
     if !upload.part_upload_ids.is_empty() {
         let message = "the upload is put together from others and can't be written";
         return Err(Failure::new(Reason::UploadNotWritable, message).with("uploadId", &upload.id));
     }
-    if append.offset != upload.durable_offset {
-        return Err(misplaced(append.offset, upload));
+    if offset != upload.durable_offset {
+        return Err(misplaced(offset, upload));
     }
     Ok(())
 }
 
 /// A body doesn't belong at this offset.
-pub(crate) fn misplaced(offset: i64, upload: &Upload) -> Failure {
+fn misplaced(offset: i64, upload: &Upload) -> Failure {
     let message = "the body doesn't begin where the upload ends; go on from the expected offset";
     let failure = Failure::new(Reason::OffsetMismatch, message)
         .with("offset", offset)

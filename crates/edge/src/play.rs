@@ -7,6 +7,7 @@
 //! the names in playlists are relative: they carry it along without knowing of it.
 
 mod file;
+mod object;
 mod text;
 
 use axum::{
@@ -17,7 +18,7 @@ use axum::{
     routing::get,
 };
 use reelway_auth::Auth;
-use reelway_blob::{DiskStore, OutputKey};
+use reelway_blob::{BlobError, JobOutput, OutputKey, Store};
 use reelway_catalog::{Catalog, Playback};
 use reelway_domain::{Failure, JobId, Reason};
 
@@ -48,12 +49,13 @@ pub enum PlayAccess {
 #[derive(Debug, Clone)]
 struct Play {
     catalog: Catalog,
-    store: DiskStore,
+    store: Store,
     access: PlayAccess,
 }
 
 /// The routes below `/play/`.
-pub fn play_router(catalog: Catalog, store: DiskStore, access: PlayAccess) -> Router {
+pub fn play_router(catalog: Catalog, store: impl Into<Store>, access: PlayAccess) -> Router {
+    let store = store.into();
     let play = Play { catalog, store, access };
     Router::new().route(ROUTE, get(answer)).with_state(play)
 }
@@ -71,11 +73,17 @@ impl Play {
         let playback = self.catalog.playback(job).await?.ok_or_else(not_found)?;
         reelway_telemetry::link_current(playback.trace.as_ref());
         let (key, freshness) = locate(&playback, path).ok_or_else(not_found)?;
-        let (file, media_type) = (self.store.output(job).path(&key), media_type(path));
+        let (output, media_type) = (self.store.output(job), media_type(path));
         let mut response = if media_type.is_text {
-            text::answer(file, request.headers()).await?
+            // The end of the job ends its playlists too, by the same commit.
+            let is_ended = playback.is_final && freshness != IMMUTABLE;
+            let text = output.read(&key).await.map_err(unread)?;
+            text::answer(text, is_ended, request.headers()).await?
         } else {
-            file::answer(&file, request).await?
+            match output {
+                JobOutput::Disk(disk) => file::answer(&disk.path(&key), request).await?,
+                JobOutput::Bucket(bucket) => object::answer(&bucket.reader(&key), request).await?,
+            }
         };
         let status = response.status();
         let headers = response.headers_mut();
@@ -168,6 +176,14 @@ fn media_type(path: &str) -> MediaType {
         _ => ("application/octet-stream", false),
     };
     MediaType { name, is_text }
+}
+
+/// What a viewer hears of an output that can't be read.
+fn unread(error: BlobError) -> Failure {
+    match error {
+        BlobError::NotFound { .. } => not_found(),
+        other => other.into(),
+    }
 }
 
 fn not_found() -> Failure {

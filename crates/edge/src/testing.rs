@@ -82,13 +82,13 @@ impl Node {
 
     /// Another node on the same catalog, bus and bytes, as another process has them. The first one must be [`Setup::shared`].
     pub(crate) async fn beside(&self) -> Self {
-        Self::on(
-            self.catalog.clone(),
-            self.bus.clone(),
-            Setup::shared(),
-            Arc::clone(&self.data),
-        )
-        .await
+        self.beside_as(Setup::shared()).await
+    }
+
+    /// The same, made of this.
+    pub(crate) async fn beside_as(&self, setup: Setup) -> Self {
+        let data = Arc::clone(&self.data);
+        Self::on(self.catalog.clone(), self.bus.clone(), setup, data).await
     }
 
     async fn on(catalog: Catalog, bus: Bus, setup: Setup, data: Arc<TempDir>) -> Self {

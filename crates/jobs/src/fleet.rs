@@ -93,7 +93,7 @@ async fn uploads_expire_once() {
         new.expiry = Duration::ZERO;
         fixture.create(new).await;
     }
-    let expirer = |catalog, shutdown| expirer::run(catalog, fixture.store.clone(), shutdown);
+    let expirer = |catalog, shutdown| expirer::run(catalog, fixture.bytes.clone(), shutdown);
     both(&fixture, expirer, async || {
         count(&fixture, "uploads WHERE freed = 1") == UPLOADS
     })

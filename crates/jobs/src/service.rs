@@ -1,7 +1,7 @@
 //! The gRPC service: requests to the catalog, rows to messages.
 
 use reelway::v1::{self, job_service_server::JobServiceServer};
-use reelway_blob::DiskStore;
+use reelway_blob::Store;
 use reelway_catalog::{Catalog, Job};
 use reelway_domain::{Failure, limits};
 use reelway_rpc::{PlaybackUrls, to_status};
@@ -13,14 +13,15 @@ use crate::caller::Caller;
 #[derive(Debug, Clone)]
 pub struct Jobs {
     pub(crate) catalog: Catalog,
-    pub(crate) store: DiskStore,
+    pub(crate) store: Store,
     pub(crate) urls: PlaybackUrls,
 }
 
 impl Jobs {
     /// A service over a catalog, with the store that holds what jobs made and the URLs under which players find it.
     #[must_use]
-    pub fn new(catalog: Catalog, store: DiskStore, urls: PlaybackUrls) -> Self {
+    pub fn new(catalog: Catalog, store: impl Into<Store>, urls: PlaybackUrls) -> Self {
+        let store = store.into();
         Self { catalog, store, urls }
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use reelway_blob::{BlobError, DiskStore, Stored};
+use reelway_blob::{BlobError, DiskStore, Store, Stored};
 use reelway_catalog::Catalog;
 use reelway_domain::Failure;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 const LEFTOVER_AGE_MIN: Duration = Duration::from_secs(3600);
 
 /// Sweeps at start and every hour until `shutdown`.
-pub async fn run(catalog: Catalog, store: DiskStore, shutdown: CancellationToken) {
+pub async fn run(catalog: Catalog, store: Store, shutdown: CancellationToken) {
     let mut trouble = Trouble::new("store sweeper");
     let sweeper = async {
         loop {
@@ -30,20 +30,34 @@ pub async fn run(catalog: Catalog, store: DiskStore, shutdown: CancellationToken
     shutdown.run_until_cancelled(sweeper).await;
 }
 
-async fn sweep(catalog: &Catalog, store: &DiskStore, now: SystemTime) -> Result<(), Failure> {
-    for file in old(store.list_uploads().await?, now) {
-        if !catalog.keeps_upload_file(file.upload, file.epoch).await? {
-            swept(&file, "upload", store.remove_upload_file(file.upload, file.epoch).await);
-        }
-    }
-    for tail in old(store.list_tails().await?, now) {
-        if tail.is_draft() || !catalog.keeps_tail(tail.upload, tail.tail).await? {
-            swept(&tail, "tail", store.remove_tail_file(&tail).await);
+async fn sweep(catalog: &Catalog, store: &Store, now: SystemTime) -> Result<(), Failure> {
+    match store {
+        Store::Disk(disk) => sweep_disk(catalog, disk, now).await?,
+        Store::Bucket(bucket) => {
+            for id in old(bucket.list_uploads().await?, now) {
+                if !catalog.keeps_upload(id).await? {
+                    swept(&id, "upload", store.remove_upload(id).await);
+                }
+            }
         }
     }
     for id in old(store.list_jobs().await?, now) {
         if !catalog.knows_job(id).await? {
             swept(&id, "job", store.output(id).remove().await);
+        }
+    }
+    Ok(())
+}
+
+async fn sweep_disk(catalog: &Catalog, disk: &DiskStore, now: SystemTime) -> Result<(), Failure> {
+    for file in old(disk.list_uploads().await?, now) {
+        if !catalog.keeps_upload_file(file.upload, file.epoch).await? {
+            swept(&file, "upload", disk.remove_upload_file(file.upload, file.epoch).await);
+        }
+    }
+    for tail in old(disk.list_tails().await?, now) {
+        if tail.is_draft() || !catalog.keeps_tail(tail.upload, tail.tail).await? {
+            swept(&tail, "tail", disk.remove_tail_file(&tail).await);
         }
     }
     Ok(())
@@ -94,15 +108,15 @@ mod tests {
             fixture.store.output(lost_job).path(&key),
         );
 
-        sweep(&fixture.catalog, &fixture.store, SystemTime::now())
+        sweep(&fixture.catalog, &fixture.bytes, SystemTime::now())
             .await
             .unwrap();
         assert!(lost_bytes.exists() && lost_output.exists(), "too young");
         let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
         // Two servers at once, which find the same.
         let both = tokio::join!(
-            sweep(&fixture.catalog, &fixture.store, later),
-            sweep(&fixture.catalog, &fixture.store, later)
+            sweep(&fixture.catalog, &fixture.bytes, later),
+            sweep(&fixture.catalog, &fixture.bytes, later)
         );
         assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
         assert!(!lost_bytes.exists() && !lost_output.exists());
@@ -123,7 +137,7 @@ mod tests {
             .unwrap();
         assert!(path(0).exists() && path(9).exists());
         let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
-        sweep(&fixture.catalog, &fixture.store, later).await.unwrap();
+        sweep(&fixture.catalog, &fixture.bytes, later).await.unwrap();
         assert!(path(0).exists() && !path(9).exists());
     }
 
@@ -139,10 +153,10 @@ mod tests {
         let set = catalog.set_tail(&upload.tenant, upload.id, Offset(5)).await.unwrap();
         assert!(matches!(set, TailSet::Set(_)), "{set:?}");
         let _draft = store.begin_tail(upload.id, Offset(5)).await.unwrap();
-        sweep(catalog, store, SystemTime::now()).await.unwrap();
+        sweep(catalog, &fixture.bytes, SystemTime::now()).await.unwrap();
         assert_eq!(store.list_tails().await.unwrap().len(), 3, "too young");
         let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
-        sweep(catalog, store, later).await.unwrap();
+        sweep(catalog, &fixture.bytes, later).await.unwrap();
         let left = store.list_tails().await.unwrap();
         assert_eq!(left.len(), 1, "{left:?}");
         assert!(store.tail_path(upload.id, Offset(5)).exists());

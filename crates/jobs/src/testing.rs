@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use reelway_blob::{DiskStore, Sharing};
+use reelway_blob::{DiskStore, Sharing, Store};
 use reelway_bus::{Heard, Hints};
 use reelway_catalog::{Catalog, Commit, Created, NewJob, NewUpload, Opened, Upload};
 use reelway_domain::{Hint, JobId, Tenant, UploadId, UploadKind, WriterId, limits, preset};
@@ -11,6 +11,8 @@ use reelway_testkit::{Database, FreshDatabase};
 pub(crate) struct Fixture {
     pub(crate) catalog: Catalog,
     pub(crate) store: DiskStore,
+    /// The same, as those who work take it.
+    pub(crate) bytes: Store,
     url: String,
     database: Option<FreshDatabase>,
     _dir: tempfile::TempDir,
@@ -62,6 +64,7 @@ impl Fixture {
         let store = DiskStore::open(dir.path().join("blobs"), Sharing::Exclusive).unwrap();
         Self {
             catalog,
+            bytes: store.clone().into(),
             store,
             url,
             database,

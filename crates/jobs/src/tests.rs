@@ -31,7 +31,7 @@ async fn serve(fixture: &Fixture) -> JobServiceClient<Channel> {
 async fn serve_to(fixture: &Fixture, identity: Option<Identity>) -> JobServiceClient<Channel> {
     let jobs = Jobs::new(
         fixture.catalog.clone(),
-        fixture.store.clone(),
+        fixture.bytes.clone(),
         PlaybackUrls::new("http://play"),
     );
     let service: JobServiceServer<Jobs> = jobs.into_service();

@@ -45,6 +45,7 @@ pub(crate) async fn run(
         file_bytes_max,
         wall_max: limits.wall_max,
         stall_max: Some(stall_max),
+        urgency: work.urgency,
     };
     let mut parser = ProgressParser::default();
     let finished = sandbox::run(limits, invocation, work.cancel, |line| {

@@ -30,5 +30,6 @@ pub(crate) fn invocation<'a>(
         file_bytes_max: 0,
         wall_max,
         stall_max,
+        urgency: work.urgency,
     }
 }

@@ -9,6 +9,8 @@ mod error;
 mod ffmpeg;
 mod ffprobe;
 pub mod fmp4;
+#[cfg(test)]
+mod hostile;
 mod index;
 mod input;
 mod layout;
@@ -22,6 +24,7 @@ mod sandbox;
 #[cfg(test)]
 mod testbench;
 mod tools;
+mod urgency;
 mod webvtt;
 
 pub use download::{DownloadTracks, download_rung, make_download};
@@ -42,5 +45,6 @@ pub use plan::{
 };
 pub use probe::{AudioStream, Colour, Mastering, Probe, SubtitleStream, VideoStream, probe};
 pub use progress::EncodeProgress;
-pub use sandbox::Confinement;
+pub use sandbox::{Confinement, SandboxLevel};
 pub use tools::{Features, Tools, Workspace};
+pub use urgency::Urgency;

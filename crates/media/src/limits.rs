@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::SandboxLevel;
+
 /// The bounds around every ffmpeg and ffprobe process and around what a source may be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// The most pixels in one picture.
     pub pixels_max: u64,
@@ -11,6 +13,8 @@ pub struct Limits {
     pub duration_max: Duration,
     /// The most streams in one container, of whatever kind.
     pub streams_max: usize,
+    /// The most frames a second, on average; so many may also come within a source of less than a second.
+    pub frame_rate_max: u32,
     /// The most packets of all streams together: while the plan is made, each frame of the video takes 40 bytes.
     pub packets_max: usize,
     /// The most address space of one process, in bytes.
@@ -21,6 +25,8 @@ pub struct Limits {
     pub probe_wall_max: Duration,
     /// A process that gets no further for so long is killed.
     pub stall_max: Duration,
+    /// How much of the sandbox there must be.
+    pub sandbox: SandboxLevel,
 }
 
 impl Default for Limits {
@@ -30,11 +36,14 @@ impl Default for Limits {
             pixels_max: 8192 * 4320,
             duration_max: Duration::from_secs(12 * 3600),
             streams_max: 64,
+            // Phones record slow motion at 240.
+            frame_rate_max: 300,
             packets_max: 6_000_000,
             memory_bytes_max: 4 << 30,
             wall_max: Duration::from_secs(3600),
             probe_wall_max: Duration::from_secs(60),
             stall_max: Duration::from_secs(60),
+            sandbox: SandboxLevel::default(),
         }
     }
 }

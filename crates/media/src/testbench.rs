@@ -9,7 +9,7 @@ use reelway_domain::{Ladder, Reason, preset};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Limits, Plan, Probe, Tools, Workspace, make_plan, probe};
+use crate::{Error, Limits, Plan, Probe, Tools, Urgency, Workspace, make_plan, probe};
 
 /// Tools and a directory for one test.
 pub(crate) struct Bench {
@@ -76,6 +76,7 @@ impl Bench {
             source,
             scratch,
             cancel: &self.cancel,
+            urgency: Urgency::Soon,
         }
     }
 

@@ -10,7 +10,7 @@ use reelway_domain::{Failure, Reason, RungSize, VideoCodec};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, Limits,
+    Error, Limits, Urgency,
     sandbox::{self, Confinement, Invocation, Step},
 };
 
@@ -81,6 +81,8 @@ pub struct Workspace<'a> {
     pub scratch: &'a Path,
     /// Cancelling it kills what runs, at once.
     pub cancel: &'a CancellationToken,
+    /// How soon somebody waits for what is made.
+    pub urgency: Urgency,
 }
 
 impl Tools {
@@ -103,8 +105,15 @@ impl Tools {
     /// Takes the programs at these absolute paths.
     ///
     /// # Errors
-    /// `INTERNAL` if one of them can't be run, is too old, or has no H.264 encoder.
+    /// `INTERNAL` if one of them can't be run, is too old, or has no H.264 encoder, or the sandbox is not what is required.
     pub async fn at(ffmpeg: &Path, ffprobe: &Path, limits: Limits) -> Result<Self, Error> {
+        let confinement = Confinement::of_this_kernel(limits.sandbox);
+        if !confinement.is_enough() {
+            return Err(Error::new(
+                Reason::Internal,
+                format!("the sandbox is required, and this kernel doesn't give all of it ({confinement})"),
+            ));
+        }
         let banner = banner(ffmpeg, &limits).await?;
         let version = version(&banner).to_owned();
         if is_too_old(&version) {
@@ -126,7 +135,7 @@ impl Tools {
             version,
             features: Features::of(&banner),
             limits,
-            confinement: Confinement::of_this_kernel(),
+            confinement,
         })))
     }
 
@@ -200,6 +209,7 @@ async fn banner(program: &Path, limits: &Limits) -> Result<String, Error> {
         file_bytes_max: 0,
         wall_max: VERSION_WALL_MAX,
         stall_max: None,
+        urgency: Urgency::Soon,
     };
     let mut text = String::new();
     let finished = sandbox::run(limits, invocation, &CancellationToken::new(), |line| {

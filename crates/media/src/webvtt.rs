@@ -43,7 +43,10 @@ pub(crate) fn rewritten(source: &str, base_ms: i64, duration_ms: i64) -> Rewritt
         end_ms: 0,
     };
     for cue in cues(source) {
-        let (start, end) = ((cue.start_ms - base_ms).max(0), (cue.end_ms - base_ms).min(duration_ms));
+        let (start, end) = (
+            cue.start_ms.saturating_sub(base_ms).max(0),
+            cue.end_ms.saturating_sub(base_ms).min(duration_ms),
+        );
         let text = plain(&cue.text);
         if start < end && !text.is_empty() && out.cues < CUES_MAX {
             out.cues += 1;
@@ -173,6 +176,12 @@ mod tests {
     fn a_text_that_is_too_long_ends() {
         let source = format!("WEBVTT\n\n00:01.000 --> 00:02.000\n{}\n", "x".repeat(CUE_CHARS_MAX * 2));
         assert_eq!(body(&source).matches('x').count(), CUE_CHARS_MAX);
+    }
+
+    #[test]
+    fn no_time_is_too_large() {
+        let source = "WEBVTT\n\n99:4000000000:4000000000:00.000 --> 99:4000000000:4000000000:01.000\nx\n";
+        assert_eq!(rewritten(source, i64::MIN, 10_000).cues, 0);
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use reelway::v1::CompleteUploadRequest;
 use reelway_auth::Identity;
+use reelway_blob::SourcePlace;
 use reelway_catalog::{Commit, Upload};
-use reelway_domain::{Failure, Offset, Reason, UploadId, UploadKind, limits};
+use reelway_domain::{Failure, Offset, Reason, StagedChange, UploadId, UploadKind, limits};
 use reelway_rpc::request::{all_valid, parse_id, violation};
+use tracing::Instrument as _;
 
 use crate::{
     ended::{DURABLE_OFFSET, Stopped, shutting_down},
@@ -69,6 +71,22 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Removes what an upload was staged in, beside what is done next. What fails here is done by the next sweep.
+    fn tidy(self: &Arc<Self>, place: SourcePlace) {
+        if !self.store.is_bucket() {
+            return;
+        }
+        let shared = Arc::clone(self);
+        let tidied = async move {
+            if let Err(error) = shared.store.tidy_upload(&place).await {
+                tracing::warn!(upload.id = %place.upload, %error, "what an upload was staged in is left");
+            }
+        };
+        self.calls.spawn(tidied.in_current_span());
+    }
+}
+
 impl Writer {
     /// Completes the upload at `size`, which must be what is written and, if it was known before, what was promised.
     pub(crate) async fn complete(&mut self, size: Offset) -> Result<(), Stopped> {
@@ -78,19 +96,19 @@ impl Writer {
         }
         self.finish_commit().await?;
         let gathered = self.gather().await?;
-        self.file.finish(size).await?;
+        let place = self.assemble(size).await?;
         if let Some(expected) = self.row.expected_sha256 {
-            let actual = self.digest(size).await?;
+            let actual = self.digest(&place, size).await?;
             if actual != expected {
                 return Err(self.fail(other_file(&self.row, &expected, &actual)).await);
             }
         }
-        let known_tail = self.row.tail_offset;
-        self.shared.prove_tail(&self.row).await;
+        let proven = self.shared.prove_tail(&self.row).await;
         let (id, epoch) = (self.row.id, self.row.writer_epoch);
-        match self.shared.catalog.complete_upload(id, epoch, size.0).await? {
+        let key = place.key.as_deref();
+        match self.shared.catalog.complete_upload_in(id, epoch, size.0, key).await? {
             Commit::Superseded => Err(Stopped::Fenced),
-            Commit::Done(row) => {
+            Commit::Done(mut row) => {
                 meter::completed().increment(1);
                 if let Some(at) = row.completed_at {
                     let took = u64::try_from(at.0 - row.created_at.0).unwrap_or_default();
@@ -98,10 +116,11 @@ impl Writer {
                 }
                 tracing::info!(upload.id = %id, size_bytes = size.0, "upload complete");
                 self.shared.drop_files(&row, &gathered).await;
+                self.shared.tidy(place);
                 if let Some(tail) = row.tail_offset {
-                    // One that came since the last commit.
-                    if known_tail.is_none() {
-                        self.shared.prove_tail(&row).await;
+                    // Another one may have come since the last commit.
+                    if proven != Some(tail) {
+                        row.tail_offset = self.shared.prove_tail(&row).await;
                     }
                     self.shared.remove_tail(id, tail).await;
                 }
@@ -114,8 +133,26 @@ impl Writer {
         }
     }
 
+    /// Makes the upload one file or object that holds all of it, durably, and says where that is.
+    async fn assemble(&mut self, size: Offset) -> Result<SourcePlace, Stopped> {
+        if self.shared.store.is_bucket() {
+            // Nothing may come behind what is about to be made one object.
+            self.declare(size.0).await?;
+        }
+        let synced = self.file.finish(size).await?;
+        if synced.change != StagedChange::default() {
+            let recorded = self.shared.record(&self.row, &self.file, &synced).await?;
+            self.take(recorded)?;
+        }
+        Ok(SourcePlace {
+            upload: self.row.id,
+            file: self.row.file_epoch,
+            key: self.file.assemble(size).await?,
+        })
+    }
+
     /// The digest of the file. Reading a large one takes long, so what is there is recorded first.
-    async fn digest(&mut self, size: Offset) -> Result<[u8; 32], Stopped> {
+    async fn digest(&mut self, place: &SourcePlace, size: Offset) -> Result<[u8; 32], Stopped> {
         if let Some(hash) = self.hash.take() {
             return Ok(RunningHash::digest(hash));
         }
@@ -124,7 +161,7 @@ impl Writer {
             biased;
             // Whoever opens the upload next completes it.
             () = self.shared.shutdown.cancelled() => Err(shutting_down().into()),
-            digest = self.shared.store.sha256(self.row.id, self.row.file_epoch, size) => Ok(digest?),
+            digest = self.shared.store.sha256(place, size) => Ok(digest?),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reelway::v1::CreateUploadRequest;
 use reelway_auth::{Identity, Scope};
 use reelway_catalog::{Created, Error, Upload};
-use reelway_domain::{Failure, FileEpoch, Offset, UploadKind, UploadState};
+use reelway_domain::{Failure, Offset, UploadKind, UploadState};
 
 use crate::{meter, parse::parse, server::Shared};
 
@@ -26,7 +26,7 @@ impl Shared {
         self.store.create_upload(new.id).await?;
         let created = self.catalog.create_upload(&new).await;
         if is_not_needed(&created)
-            && let Err(error) = self.store.remove_upload_file(new.id, FileEpoch::FIRST).await
+            && let Err(error) = self.store.remove_upload(new.id).await
         {
             tracing::warn!(upload.id = %new.id, %error, "a file without an upload is left");
         }

@@ -40,8 +40,21 @@ impl From<reelway_catalog::Error> for Stopped {
 }
 
 impl Shared {
-    /// What the client of a writer that had to stop hears. If the upload is complete, whoever completed it, the client
-    /// has what it wanted.
+    /// What the client of a stream hears whose writer had to stop. Only what this very writer completed is its success: if
+    /// another one was faster, the bytes that are there may be others than this client sent.
+    pub(crate) async fn told_writer(&self, row: &Upload, stopped: Stopped) -> Result<Upload, Failure> {
+        let upload = self.told(&row.tenant, row.id, stopped).await?;
+        if upload.writer_epoch == row.writer_epoch {
+            return Ok(upload);
+        }
+        let message = "another stream wrote this upload and completed it; ask for it to see what became of it";
+        Err(Failure::new(Reason::WriterSuperseded, message)
+            .with("uploadId", upload.id)
+            .with(DURABLE_OFFSET, upload.durable_offset))
+    }
+
+    /// What somebody hears who sent no bytes and had to stop. If the upload is complete, whoever completed it, that is what was
+    /// wanted.
     pub(crate) async fn told(&self, tenant: &Tenant, id: UploadId, stopped: Stopped) -> Result<Upload, Failure> {
         match stopped {
             Stopped::Failed(failure) => Err(failure),

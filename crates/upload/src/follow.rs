@@ -1,6 +1,6 @@
 //! What happens to uploads on other servers ends the streams that write them here, within a second.
 //!
-//! Hints tell at once; a look at the catalog tells what no hint did.
+//! Hints tell at once; a look at the catalog tells what no hint did, and how much is to be durable before a task can begin.
 
 use std::time::Duration;
 
@@ -60,12 +60,15 @@ async fn look(shared: &Shared, looks: &Notify) {
         if uploads.is_empty() {
             continue;
         }
-        match shared.catalog.upload_marks(&uploads).await {
+        match shared.catalog.writer_marks(&uploads).await {
             Ok(marks) => {
                 for upload in uploads {
                     // Whoever ends an upload from outside moves its epoch. An end without that is our own writer's.
                     match marks.get(&upload) {
-                        Some(mark) => shared.registry.end_before(upload, mark.writer_epoch),
+                        Some(mark) => {
+                            shared.registry.end_before(upload, mark.writer_epoch);
+                            shared.registry.want(upload, mark.wake_at);
+                        }
                         None => shared.registry.end(upload),
                     }
                 }

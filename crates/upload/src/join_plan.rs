@@ -1,15 +1,14 @@
 //! What can be done for a joined upload, as its parts are now.
 
+use reelway_blob::SourcePlace;
 use reelway_catalog::{JoinPart, Upload};
-use reelway_domain::{Failure, FileEpoch, Offset, Reason, UploadId, UploadState, limits};
+use reelway_domain::{Failure, Offset, Reason, UploadState, limits};
 
 /// A run of a part's bytes that the upload doesn't have yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Run {
-    /// The part.
-    pub(crate) part: UploadId,
-    /// Which of the part's files holds it.
-    pub(crate) file: FileEpoch,
+    /// Where the part is.
+    pub(crate) place: SourcePlace,
     /// Where the run begins in the part.
     pub(crate) from: Offset,
     /// Where the part ends.
@@ -53,8 +52,11 @@ impl Plan {
             let at = begin.max(upload.durable_offset.0);
             if at < end {
                 runs.push(Run {
-                    part: part.id,
-                    file: part.file_epoch,
+                    place: SourcePlace {
+                        upload: part.id,
+                        file: part.file_epoch,
+                        key: part.source_key.clone(),
+                    },
                     from: Offset(at - begin),
                     to: Offset(end - begin),
                     at: Offset(at),

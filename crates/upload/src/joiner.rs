@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reelway_blob::BlobError;
-use reelway_domain::{Offset, UploadId, limits};
+use reelway_domain::{Failure, Offset, Reason, UploadId, limits};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{MissedTickBehavior, interval},
@@ -37,7 +37,7 @@ impl Shared {
             self.announce(&row);
         }
         let (file, seat) = self.enter(&row).await?;
-        let mut writer = Writer::new(Arc::clone(&self), row.clone(), file);
+        let mut writer = Writer::new(Arc::clone(&self), row.clone(), file, &seat);
         let joined = tokio::select! {
             biased;
             () = seat.fenced() => Err(Stopped::Fenced),
@@ -71,13 +71,7 @@ impl Writer {
         let parts = self.shared.catalog.join_parts(self.row.id).await?;
         let plan = match Plan::of(&self.row, &parts) {
             Ok(plan) => plan,
-            Err(failure) => {
-                return match self.fail(failure).await {
-                    // As it is to be.
-                    Stopped::Failed(_) if self.row.state.is_terminal() => Ok(()),
-                    stopped => Err(stopped),
-                };
-            }
+            Err(failure) => return self.give_up(failure).await,
         };
         if let Some(size) = plan.size {
             self.declare(size).await?;
@@ -88,8 +82,23 @@ impl Writer {
             async { shared.shutdown.run_until_cancelled(feed(&shared, &plan, pieces)).await },
             self.run(arriving, &Answers::AtEnd)
         );
-        written?;
-        Ok(read.unwrap_or(Ok(()))?)
+        match written {
+            // No room comes of waiting: whoever makes some can put the parts together again.
+            Err(Stopped::Failed(failure)) if failure.reason == Reason::QuotaExceeded => self.give_up(failure).await,
+            written => {
+                written?;
+                Ok(read.unwrap_or(Ok(()))?)
+            }
+        }
+    }
+
+    /// Fails the upload, because it can't become complete.
+    async fn give_up(&mut self, failure: Failure) -> Result<(), Stopped> {
+        match self.fail(failure).await {
+            // As it is to be.
+            Stopped::Failed(_) if self.row.state.is_terminal() => Ok(()),
+            stopped => Err(stopped),
+        }
     }
 }
 
@@ -115,7 +124,7 @@ async fn feed(shared: &Shared, plan: &Plan, pieces: Pieces) -> Result<(), BlobEr
 
 /// Hands on one run. `false` if the writer takes no more.
 async fn feed_run(shared: &Shared, run: &Run, pieces: &Pieces, rooms: &Arc<Semaphore>) -> Result<bool, BlobError> {
-    let source = shared.store.read_upload(run.part, run.file).await?;
+    let source = shared.store.read_upload(&run.place).await?;
     let (mut from, mut at) = (run.from, run.at);
     while from < run.to {
         // Room first: what has no place yet stays in the store.

@@ -17,6 +17,7 @@ mod caller;
 mod complete;
 mod create;
 mod declare;
+mod drafts;
 mod ended;
 mod follow;
 mod gather;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use reelway_auth::{Identity, Scope};
-use reelway_blob::{BlobError, StagedFile};
+use reelway_blob::{Begin, BlobError, Staging};
 use reelway_catalog::{Opened, Upload};
-use reelway_domain::{Failure, Hint, Notice, UploadId, UploadKind, UploadState};
+use reelway_domain::{Failure, Hint, Notice, Offset, UploadId, UploadKind, UploadState};
 use tracing::Instrument as _;
 
 use crate::{
@@ -56,16 +56,28 @@ impl Shared {
                 if row.durable_offset.0 > 0 {
                     meter::resumes().increment(1);
                 }
-                Ok(Access::Granted(Writer::new(Arc::clone(self), row, file), seat))
+                Ok(Access::Granted(Writer::new(Arc::clone(self), row, file, &seat), seat))
             }
             Err(stopped) => self.told(tenant, id, stopped).await.map(Access::Complete),
         }
     }
 
     /// Takes a writer's place in this process and in the store.
-    pub(crate) async fn enter(&self, row: &Upload) -> Result<(StagedFile, Seat), Stopped> {
+    pub(crate) async fn enter(&self, row: &Upload) -> Result<(Staging, Seat), Stopped> {
         let seat = self.registry.enter(row.id, row.writer_epoch).ok_or(Stopped::Fenced)?;
-        let opened = self.store.open_writer(row.id, row.writer_epoch, row.file_epoch).await;
+        let staged = match self.store.is_bucket() {
+            true => Some(self.catalog.staged(row.id).await?),
+            false => None,
+        };
+        let begin = Begin {
+            upload: row.id,
+            epoch: row.writer_epoch,
+            file: row.file_epoch,
+            size: row.size.map(Offset),
+            staged,
+            is_watched: row.job.is_some(),
+        };
+        let opened = self.store.open_writer(begin).await;
         // The store remembers only writers that are there: one that came after us and has gone is known to the catalog
         // alone. An upload that was aborted meanwhile has no file either.
         self.still_writes(row).await?;

@@ -9,7 +9,7 @@ use std::{
 
 use std::time::Duration;
 
-use reelway_domain::{UploadId, WriterEpoch};
+use reelway_domain::{Offset, UploadId, WriterEpoch};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -35,6 +35,8 @@ struct Writer {
     fenced: CancellationToken,
     /// Since when somebody wants it to end.
     asked: watch::Sender<Option<Instant>>,
+    /// A task waits until so much is durable.
+    wanted: watch::Sender<Option<Offset>>,
     gone: CancellationToken,
 }
 
@@ -46,6 +48,7 @@ pub(crate) struct Seat {
     epoch: WriterEpoch,
     fenced: CancellationToken,
     asked: watch::Receiver<Option<Instant>>,
+    wanted: watch::Receiver<Option<Offset>>,
     gone: CancellationToken,
 }
 
@@ -54,10 +57,12 @@ impl Registry {
     pub(crate) fn enter(&self, upload: UploadId, epoch: WriterEpoch) -> Option<Seat> {
         let (fenced, gone) = (CancellationToken::new(), CancellationToken::new());
         let (asking, asked) = watch::channel(None);
+        let (wanting, wanted) = watch::channel(None);
         let writer = Writer {
             epoch,
             fenced: fenced.clone(),
             asked: asking,
+            wanted: wanting,
             gone: gone.clone(),
         };
         match self.writers().entry(upload) {
@@ -74,6 +79,7 @@ impl Registry {
             epoch,
             fenced,
             asked,
+            wanted,
             gone,
         })
     }
@@ -91,6 +97,13 @@ impl Registry {
             is_first
         });
         Some(writer.gone.clone())
+    }
+
+    /// Tells the writer of an upload that a task waits until so much is durable.
+    pub(crate) fn want(&self, upload: UploadId, wake_at: Option<Offset>) {
+        if let Some(writer) = self.writers().get(&upload) {
+            writer.wanted.send_replace(wake_at);
+        }
     }
 
     /// Ends the writer of an upload, if there is one here.
@@ -129,6 +142,11 @@ impl Seat {
     /// Waits until this writer must stop.
     pub(crate) async fn fenced(&self) {
         self.fenced.cancelled().await;
+    }
+
+    /// What tells how much is to be durable before a task can begin.
+    pub(crate) fn wanted(&self) -> watch::Receiver<Option<Offset>> {
+        self.wanted.clone()
     }
 
     /// Waits until somebody wants this writer to end, and nothing has come since this was called, or enough was taken in.

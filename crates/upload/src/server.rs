@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use reelway::v1::upload_service_server::UploadServiceServer;
 use reelway_auth::Auth;
-use reelway_blob::DiskStore;
+use reelway_blob::Store;
 use reelway_bus::Bus;
 use reelway_catalog::Catalog;
 use reelway_domain::{Failure, Reason, limits};
@@ -12,10 +12,13 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{meter, openings::Openings, registry::Registry};
+use crate::{drafts::Drafts, meter, openings::Openings, registry::Registry};
 
 /// So many streams take the next chunk in while they write one; further ones read and write in turn.
 const READING_AHEAD_MAX: usize = 16;
+
+/// How often a slow stream is made durable.
+const COMMIT_EVERY: Duration = Duration::from_secs(2);
 
 /// What can be configured.
 #[derive(Debug, Clone)]
@@ -24,6 +27,8 @@ pub struct Settings {
     pub expiry: Duration,
     /// How long a write stream may be silent before it is ended; what came is kept.
     pub idle_max: Duration,
+    /// A slow stream is made durable at least this often, so that little is lost when its writer is taken over.
+    pub commit_every: Duration,
     /// Whether uploads may name a URL for webhooks: only where there is a secret to sign them with.
     pub webhooks: bool,
     /// Who signs upload grants; `None`: nobody does.
@@ -44,12 +49,13 @@ pub struct UploadServer {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) catalog: Catalog,
-    pub(crate) store: DiskStore,
+    pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) settings: Settings,
     pub(crate) shutdown: CancellationToken,
     pub(crate) registry: Registry,
     pub(crate) openings: Openings,
+    pub(crate) drafts: Drafts,
     /// There may be something to be put together.
     pub(crate) parts_changed: Notify,
     pub(crate) reading_ahead: Semaphore,
@@ -61,6 +67,7 @@ impl Default for Settings {
         Self {
             expiry: limits::UPLOAD_EXPIRY_DEFAULT,
             idle_max: limits::STREAM_IDLE_MAX,
+            commit_every: COMMIT_EVERY,
             webhooks: false,
             auth: None,
             public_url: None,
@@ -73,16 +80,23 @@ impl UploadServer {
     /// A server whose write streams end when `shutdown` is cancelled: what came is made durable, and clients hear
     /// `SHUTTING_DOWN`. Run [`Self::follow`] and [`Self::join`] beside it.
     #[must_use]
-    pub fn new(catalog: Catalog, store: DiskStore, bus: Bus, settings: Settings, shutdown: CancellationToken) -> Self {
+    pub fn new(
+        catalog: Catalog,
+        store: impl Into<Store>,
+        bus: Bus,
+        settings: Settings,
+        shutdown: CancellationToken,
+    ) -> Self {
         meter::describe();
         let shared = Shared {
             catalog,
-            store,
+            store: store.into(),
             bus,
             settings,
             shutdown,
             registry: Registry::default(),
             openings: Openings::default(),
+            drafts: Drafts::default(),
             parts_changed: Notify::new(),
             reading_ahead: Semaphore::new(READING_AHEAD_MAX),
             calls: TaskTracker::new(),

@@ -90,6 +90,7 @@ where
             }
             Access::Granted(writer, seat) => (writer, seat),
         };
+        let strict = first.strict;
         answers.begin(&writer.row);
         let (cut, written) = tokio::select! {
             biased;
@@ -100,12 +101,19 @@ where
         let upload = match written {
             Ok(()) => writer.row.clone(),
             Err(stopped) => {
-                let told = shared.told(&caller.tenant, id, stopped).await;
+                let told = shared.told_writer(&writer.row, stopped).await;
                 told.map_err(|failure| placed(failure, &writer))?
             }
         };
         match cut {
             Ok(()) => Ok(upload),
+            Err(Cut::Refused(failure))
+                if strict && failure.reason == Reason::SizeExceeded && writer.row.size.is_some() =>
+            {
+                let stopped = writer.fail(failure).await;
+                let told = shared.told_writer(&writer.row, stopped).await;
+                told.map_err(|failure| placed(failure, &writer).into())
+            }
             Err(Cut::Refused(failure)) => Err(placed(failure, &writer).into()),
             Err(broken) => Err(broken),
         }

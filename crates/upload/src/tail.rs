@@ -9,7 +9,7 @@ use std::sync::Arc;
 use reelway::v1::PutUploadTailRequest;
 use reelway_auth::{Identity, Scope};
 use reelway_blob::TailDraft;
-use reelway_catalog::{TailSet, Upload};
+use reelway_catalog::{Error, TailSet, Upload};
 use reelway_domain::{Failure, Offset, Reason, UploadId, UploadKind, UploadState, limits};
 use reelway_rpc::{
     request::{require_id, violation},
@@ -47,7 +47,8 @@ impl Shared {
     /// # Errors
     /// `TAIL_UNUSABLE` if the upload takes no tail, or has another one; `SIZE_EXCEEDED` if it is too long or goes past the upload's
     /// end, `SIZE_MISMATCH` if it ends before, `OFFSET_MISMATCH` if a message doesn't follow the one before; `FIELD_INVALID`,
-    /// `CHUNK_TOO_LARGE`, `STREAM_IDLE`; and what the upload's state, the catalog or the store say.
+    /// `CHUNK_TOO_LARGE`, `STREAM_IDLE`; `QUOTA_EXCEEDED` if the tenant may not have the tail beside the file, `WRITER_SUPERSEDED` if
+    /// another call sends the tail; and what the upload's state, the catalog or the store say.
     pub(crate) async fn put_tail<S>(self: &Arc<Self>, caller: &Identity, mut messages: S) -> Result<Upload, Status>
     where
         S: Stream<Item = Result<PutUploadTailRequest, Status>> + Unpin,
@@ -70,16 +71,14 @@ impl Shared {
         caller.require_upload(id, Scope::UploadsWrite)?;
         let upload = self.find(&caller.tenant, id).await?;
         check_grant(caller, &upload)?;
-        let mut place = Place::of(&upload, &first)?;
+        let place = Place::of(&upload, &first)?;
         let tail = place.next;
-        let mut draft = self.store.begin_tail(id, tail).await?;
-        let mut run = Some(first);
-        while let Some(message) = run {
-            place.accept(&message)?;
-            draft = draft.append(message.data).await?;
-            run = self.next_run(messages).await?;
-        }
-        place.check_end()?;
+        let receiving = self.drafts.begin(id);
+        let draft = tokio::select! {
+            biased;
+            () = receiving.superseded() => return Err(superseded(&upload).into()),
+            draft = self.fill_draft(id, place, first, messages) => draft?,
+        };
         if upload.tail_offset.is_some() {
             return match draft.is_like_kept().await? {
                 true => Ok(upload),
@@ -87,6 +86,32 @@ impl Shared {
             };
         }
         Ok(self.publish_tail(&upload, tail, draft).await?)
+    }
+
+    /// Receives the bytes of a tail.
+    async fn fill_draft<S>(
+        &self,
+        id: UploadId,
+        mut place: Place,
+        first: PutUploadTailRequest,
+        messages: &mut S,
+    ) -> Result<TailDraft, Cut>
+    where
+        S: Stream<Item = Result<PutUploadTailRequest, Status>> + Unpin,
+    {
+        let Some(disk) = self.store.disk() else {
+            let message = "the store takes no tails; write the file in order";
+            return Err(Failure::new(Reason::TailUnusable, message).with("uploadId", id).into());
+        };
+        let mut draft = disk.begin_tail(id, place.next).await?;
+        let mut run = Some(first);
+        while let Some(message) = run {
+            place.accept(&message)?;
+            draft = draft.append(message.data).await?;
+            run = self.next_run(messages).await?;
+        }
+        place.check_end()?;
+        Ok(draft)
     }
 
     /// The next message; `None` when the client has ended its side.
@@ -114,7 +139,11 @@ impl Shared {
     async fn publish_tail(&self, upload: &Upload, tail: Offset, draft: TailDraft) -> Result<Upload, Failure> {
         let id = upload.id;
         draft.keep().await?;
-        match self.catalog.set_tail(&upload.tenant, id, tail).await? {
+        let set = self.catalog.set_tail(&upload.tenant, id, tail).await;
+        if let Err(Error::Quota(_)) = &set {
+            self.remove_tail(id, tail).await;
+        }
+        match set? {
             TailSet::Set(upload) => {
                 meter::tails().increment(1);
                 tracing::info!(upload.id = %id, tail_offset = tail.0, "tail is there");
@@ -132,14 +161,12 @@ impl Shared {
         }
     }
 
-    /// Compares the tail of an upload whose bytes are all there with what they are. One that differs is dropped: what was made of
-    /// it is found to differ when the whole file is looked at.
-    pub(crate) async fn prove_tail(&self, upload: &Upload) {
-        let (id, Some(tail)) = (upload.id, upload.tail_offset) else {
-            return;
-        };
-        match self.store.tail_is_like(id, upload.file_epoch, tail).await {
-            Ok(true) => return,
+    /// Compares the tail of an upload whose bytes are all there with what they are, and gives the one that is right. One that
+    /// differs is dropped: what was made of it is found to differ when the whole file is looked at.
+    pub(crate) async fn prove_tail(&self, upload: &Upload) -> Option<Offset> {
+        let (id, tail) = (upload.id, upload.tail_offset?);
+        match self.store.disk()?.tail_is_like(id, upload.file_epoch, tail).await {
+            Ok(true) => return Some(tail),
             Ok(false) => {
                 tracing::warn!(upload.id = %id, tail_offset = tail.0, "the tail is not what the file ends with");
             }
@@ -150,11 +177,13 @@ impl Shared {
             tracing::warn!(upload.id = %id, %error, "a wrong tail could not be forgotten");
         }
         self.remove_tail(id, tail).await;
+        None
     }
 
     /// Removes the bytes of a tail. What fails here is done by the next sweep.
     pub(crate) async fn remove_tail(&self, id: UploadId, tail: Offset) {
-        if let Err(error) = self.store.remove_tail(id, tail).await {
+        let Some(disk) = self.store.disk() else { return };
+        if let Err(error) = disk.remove_tail(id, tail).await {
             tracing::warn!(upload.id = %id, %error, "a tail could not be removed");
         }
     }
@@ -280,6 +309,11 @@ fn another_tail(upload: &Upload) -> Failure {
 
 fn unusable(upload: &Upload, message: &str) -> Failure {
     Failure::new(Reason::TailUnusable, message).with("uploadId", upload.id)
+}
+
+fn superseded(upload: &Upload) -> Failure {
+    let message = "another call sends the tail of this upload now";
+    Failure::new(Reason::WriterSuperseded, message).with("uploadId", upload.id)
 }
 
 fn too_slow() -> Failure {

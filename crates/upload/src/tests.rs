@@ -16,3 +16,4 @@ mod sharing;
 mod stream;
 mod tail;
 mod takeover;
+mod wanted;

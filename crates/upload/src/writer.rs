@@ -6,11 +6,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use reelway_blob::{BlobError, StagedFile};
+use reelway_blob::{BlobError, Extent, Staging, Synced};
 use reelway_catalog::{Commit, Upload};
 use reelway_domain::{Offset, Sample, UploadState, WriterId, limits};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::{OwnedSemaphorePermit, mpsc, watch},
     task::{JoinError, JoinSet},
     time::{Instant, MissedTickBehavior, interval_at},
 };
@@ -22,11 +22,10 @@ use crate::{
     hash::RunningHash,
     intake::{Piece, Then},
     meter,
+    registry::Seat,
     server::Shared,
 };
 
-/// A slow stream is made durable at least this often, so that little is lost when its writer is taken over.
-const COMMIT_EVERY: Duration = Duration::from_secs(2);
 /// The shortest time between two samples.
 const SAMPLE_EVERY: Duration = Duration::from_millis(1000 / limits::SAMPLES_PER_SECOND_MAX as u64);
 
@@ -36,13 +35,15 @@ pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     /// As of the last commit.
     pub(crate) row: Upload,
-    pub(crate) file: StagedFile,
+    pub(crate) file: Staging,
     /// Every byte below is in the file.
     pub(crate) written: Offset,
     /// Of everything written, if this writer wrote it all and somebody will ask.
     pub(crate) hash: Option<RunningHash>,
     /// What is written counts only when the client says so.
     pub(crate) atomic: bool,
+    /// A task waits until so much is durable.
+    wanted: watch::Receiver<Option<Offset>>,
     /// At most one.
     commits: JoinSet<Result<Commit, Stopped>>,
     /// Every byte below is durable, or is being made so.
@@ -53,7 +54,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// A writer that goes on where `row` is durable.
-    pub(crate) fn new(shared: Arc<Shared>, row: Upload, file: StagedFile) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, row: Upload, file: Staging, seat: &Seat) -> Self {
         let begin = row.durable_offset;
         Self {
             shared,
@@ -61,6 +62,7 @@ impl Writer {
             written: begin,
             hash: (row.expected_sha256.is_some() && begin == Offset::ZERO).then(RunningHash::default),
             atomic: false,
+            wanted: seat.wanted(),
             commits: JoinSet::new(),
             committing: begin,
             sampled: None,
@@ -91,17 +93,18 @@ impl Writer {
         mut pieces: mpsc::Receiver<(Piece, OwnedSemaphorePermit)>,
         answers: &Answers,
     ) -> Result<(), Stopped> {
-        let mut slow = interval_at(Instant::now() + COMMIT_EVERY, COMMIT_EVERY);
+        let commit_every = self.shared.settings.commit_every;
+        let mut slow = interval_at(Instant::now() + commit_every, commit_every);
         slow.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let mut commit_bytes_min = limits::COMMIT_BYTES;
+            let (mut commit_bytes_min, mut extent) = (self.file.commit_bytes(), Extent::Parts);
             tokio::select! {
                 biased;
                 Some(done) = self.commits.join_next() => {
                     self.committed(done)?;
                     answers.durable(self.row.durable_offset);
                 }
-                _ = slow.tick() => commit_bytes_min = 1,
+                _ = slow.tick() => (commit_bytes_min, extent) = (1, Extent::Everything),
                 piece = pieces.recv() => {
                     let Some((Piece { offset, data, then }, room)) = piece else { return self.end().await };
                     self.write(offset, data).await?;
@@ -116,10 +119,19 @@ impl Writer {
                     }
                 }
             }
+            if self.is_wanted() {
+                (commit_bytes_min, extent) = (1, Extent::Everything);
+            }
             if !self.atomic && self.commits.is_empty() && self.written.0 - self.committing.0 >= commit_bytes_min {
-                self.start_commit();
+                self.start_commit(extent);
             }
         }
+    }
+
+    /// Whether a task waits for what is written and not durable.
+    fn is_wanted(&self) -> bool {
+        let wanted = *self.wanted.borrow();
+        wanted.is_some_and(|offset| self.committing < offset && offset <= self.written)
     }
 
     async fn write(&mut self, offset: Offset, data: Bytes) -> Result<(), Stopped> {
@@ -153,7 +165,7 @@ impl Writer {
     pub(crate) async fn settle(&mut self) -> Result<(), Stopped> {
         self.finish_commit().await?;
         if self.row.durable_offset < self.written {
-            self.start_commit();
+            self.start_commit(Extent::Everything);
         }
         self.finish_commit().await
     }
@@ -167,17 +179,14 @@ impl Writer {
     }
 
     /// Syncs and records what is written by now, beside further writes.
-    fn start_commit(&mut self) {
+    fn start_commit(&mut self, extent: Extent) {
         self.committing = self.written;
         let (shared, file) = (Arc::clone(&self.shared), self.file.clone());
-        let (id, epoch, offset) = (self.row.id, self.row.writer_epoch, self.written);
+        let (row, written) = (self.row.clone(), self.written);
         let commit = async move {
             let begin = Instant::now();
-            file.sync().await?;
-            let commit = shared
-                .catalog
-                .commit_offset(id, epoch, offset, shared.settings.expiry)
-                .await?;
+            let synced = file.sync(extent, written).await?;
+            let commit = shared.record(&row, &file, &synced).await?;
             meter::commit_seconds().record(begin.elapsed());
             Ok(commit)
         };
@@ -189,10 +198,15 @@ impl Writer {
         self.committing = self.row.durable_offset;
         let lost = |error: JoinError| BlobError::Io {
             operation: "sync",
-            path: self.shared.store.upload_path(self.row.id, self.row.file_epoch),
+            path: self.row.id.to_string().into(),
             source: std::io::Error::other(error),
         };
-        match done.map_err(lost)?? {
+        self.take(done.map_err(lost)??)
+    }
+
+    /// Takes over what came of a commit.
+    pub(crate) fn take(&mut self, commit: Commit) -> Result<(), Stopped> {
+        match commit {
             Commit::Done(row) => self.advance(row),
             Commit::Superseded => return Err(Stopped::Fenced),
         }
@@ -211,7 +225,7 @@ impl Writer {
         let (file, catalog) = (&self.file, &self.shared.catalog);
         let let_go = async {
             // An earlier writer of this process may have left bytes behind the durable offset that are not on the disk yet.
-            file.sync().await?;
+            file.sync(Extent::Everything, self.written).await?;
             Ok::<_, Stopped>(catalog.let_go(self.row.id, self.row.writer_epoch).await?)
         };
         if let Err(error) = let_go.await {
@@ -236,5 +250,20 @@ impl Writer {
         self.sampled = Some((Instant::now(), offset));
         let durable_offset = offset.0;
         self.shared.bus.sample(Sample::Upload { upload, durable_offset });
+    }
+}
+
+impl Shared {
+    /// Records what a sync made durable, and then tells the store that it counts.
+    pub(crate) async fn record(&self, row: &Upload, file: &Staging, synced: &Synced) -> Result<Commit, Stopped> {
+        let (id, epoch, expiry) = (row.id, row.writer_epoch, self.settings.expiry);
+        let recorded = self
+            .catalog
+            .commit_staged(id, epoch, synced.offset, expiry, &synced.change);
+        let commit = recorded.await?;
+        if let Commit::Done(_) = &commit {
+            file.recorded(&synced.change).await;
+        }
+        Ok(commit)
     }
 }

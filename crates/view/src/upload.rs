@@ -65,6 +65,7 @@ mod tests {
             kind: UploadKind::Whole,
             parts: Vec::new(),
             tail_offset: None,
+            source_key: None,
             trace: None,
             expected_sha256: Some([5; 32]),
             job: Some(JobId::new()),

@@ -58,7 +58,7 @@ async fn attempt(worker: &Arc<Worker>, claimed: Claimed, stop_now: CancellationT
     meter::started(&claim);
     let started_at = Instant::now();
     let job = Job::new(worker, claim);
-    let outcome = doubted(&job, do_it(worker, &job, &mut keeper, &stop_now).await).await;
+    let outcome = do_it(worker, &job, &mut keeper, &stop_now).await;
     let worked = started_at.elapsed();
     let label = record(worker, &task, outcome).await;
     meter::ended(&task, label, worked);
@@ -114,27 +114,11 @@ fn outcome(claim: &Claim, result: Result<Ended, media::Error>) -> Outcome {
     }
 }
 
-/// Whether a failure is recorded as one. What was seen of a file while it arrives proves nothing that would end the job: the whole
-/// of it has the last word.
+/// Whether a failure is recorded as one. What was seen of a file while it arrived proves nothing for good: the whole of it has
+/// the last word. That a last attempt fails which another could have helped is for the catalog to judge: it knows what the
+/// attempts before it saw.
 fn is_to_be_recorded(claim: &Claim, failure: &Failure) -> bool {
-    let goes_on = failure.reason.retry() == Retry::WithBackoff && claim.task.attempt < claim.task.attempt_max;
-    goes_on || claim.upload.state == UploadState::Complete
-}
-
-/// A failure for good that rests on an index which the whole file has not confirmed yet is tried again later: the verify task,
-/// which is due first, may throw the plan away.
-async fn doubted(job: &Job, outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Failed(failure, stderr_tail)
-            if failure.reason.retry() != Retry::WithBackoff
-                && job.claim.task.attempt < job.claim.task.attempt_max
-                && job.is_unverified().await =>
-        {
-            let message = format!("the source was not verified yet: {}", failure.message);
-            Outcome::Failed(Failure::new(Reason::EncoderFailed, message), stderr_tail)
-        }
-        outcome => outcome,
-    }
+    failure.reason.retry() == Retry::WithBackoff || claim.upload.state == UploadState::Complete
 }
 
 /// A task that ran out of memory is tried once more with as little as it can do with. After that the source is to blame.
@@ -228,7 +212,7 @@ async fn persist_once(worker: &Worker, task: &Task, outcome: &Outcome) -> Result
 
 #[cfg(test)]
 mod tests {
-    use reelway_domain::WorkerId;
+    use reelway_domain::{JobState, TaskKind, WorkerId, preset};
 
     use super::*;
     use crate::testing::Bench;
@@ -256,9 +240,7 @@ mod tests {
             )
         };
         assert!(put_off(&early, Reason::SourceNotMedia), "for good");
-        assert!(!put_off(&early, Reason::EncoderFailed), "there are attempts left");
-        early.task.attempt = early.task.attempt_max;
-        assert!(put_off(&early, Reason::EncoderFailed), "the last attempt");
+        assert!(!put_off(&early, Reason::EncoderFailed), "another attempt may help");
         assert!(
             !put_off(&whole, Reason::SourceNotMedia),
             "the whole upload has the last word"
@@ -274,5 +256,48 @@ mod tests {
             (whole.task.id, 1),
             "the attempt didn't count"
         );
+    }
+
+    /// Claims all that can be claimed, and gives the first task of a kind; the others are given back.
+    async fn claim(bench: &Bench, kind: TaskKind) -> Claim {
+        let catalog = &bench.catalog;
+        let claims = catalog.claim_batch(WorkerId::new(), Duration::from_secs(60), 100, None);
+        let mut found = None;
+        for claim in claims.await.unwrap() {
+            if claim.task.kind == kind && found.is_none() {
+                found = Some(claim);
+            } else {
+                catalog.hand_back(&claim.task).await.unwrap();
+            }
+        }
+        found.expect("a task of this kind")
+    }
+
+    /// What was planned from an index may be wrong; who fails by it waits until all of the file has confirmed it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_fails_by_an_unconfirmed_plan_waits_for_it() {
+        let bench = Bench::new().await;
+        let clip = bench.indexed_clip();
+        let arriving = bench.arriving(clip.len(), preset("fast").unwrap()).await;
+        arriving.write(&bench, &clip, 0, clip.len() - 1).await;
+        for kind in [TaskKind::Probe, TaskKind::Plan] {
+            let claimed = Claimed {
+                claim: claim(&bench, kind).await,
+                asked_at: Instant::now(),
+            };
+            run(&bench.worker, claimed, CancellationToken::new()).await;
+        }
+        arriving.write(&bench, &clip, clip.len() - 1, clip.len()).await;
+        arriving.complete(&bench, clip.len()).await;
+        let chunk = claim(&bench, TaskKind::Video).await;
+        let failed = outcome(&chunk, failed(Reason::SourceNotMedia));
+        assert_eq!(record(&bench.worker, &chunk.task, failed).await, "failed");
+        let tasks = bench.catalog.tasks(&chunk.job.tenant, chunk.job.id).await.unwrap();
+        let waiting = tasks.iter().find(|task| task.id == chunk.task.id).unwrap();
+        assert_eq!((waiting.attempt, waiting.pending), (0, 1));
+
+        let ended = bench.run_to_end(arriving.job).await;
+        assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
+        assert_eq!((ended.source.unwrap().frames, ended.missing_frames), (150, 0));
     }
 }

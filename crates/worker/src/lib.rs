@@ -8,6 +8,8 @@ mod attempt;
 mod fidelity;
 mod finish;
 mod lease;
+#[cfg(test)]
+mod leftovers;
 mod meter;
 #[cfg(test)]
 mod overlap;
@@ -19,6 +21,8 @@ mod publishing;
 mod room;
 mod scratch;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
@@ -27,7 +31,7 @@ mod work;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use reelway_blob::DiskStore;
+use reelway_blob::Store;
 use reelway_bus::Bus;
 use reelway_catalog::Catalog;
 use reelway_domain::WorkerId;
@@ -57,7 +61,7 @@ pub struct Settings {
 pub struct Worker {
     id: WorkerId,
     catalog: Catalog,
-    store: DiskStore,
+    store: Store,
     bus: Bus,
     tools: Tools,
     settings: Settings,
@@ -67,12 +71,12 @@ pub struct Worker {
 impl Worker {
     /// Puts a worker together.
     #[must_use]
-    pub fn new(catalog: Catalog, store: DiskStore, bus: Bus, tools: Tools, settings: Settings) -> Arc<Self> {
+    pub fn new(catalog: Catalog, store: impl Into<Store>, bus: Bus, tools: Tools, settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             id: WorkerId::new(),
             finisher: Finisher::new(catalog.clone()),
             catalog,
-            store,
+            store: store.into(),
             bus,
             tools,
             settings,

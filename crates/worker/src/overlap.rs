@@ -7,7 +7,9 @@ use std::{
 };
 
 use reelway_catalog::Task;
-use reelway_domain::{JobId, JobState, Offset, TaskKind, TaskState, Tenant, preset};
+use reelway_domain::{
+    EncoderSpeed, FileEpoch, JobId, JobState, Ladder, Offset, Reason, Rung, TaskKind, TaskState, Tenant, preset,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +24,19 @@ const CLIP: &str = "-f lavfi -i testsrc2=size=854x480:rate=15 -f lavfi -i sine=4
 fn clip(bench: &Bench, more: &str) -> Vec<u8> {
     let words: Vec<&str> = CLIP.split_whitespace().chain(more.split_whitespace()).collect();
     bench.clip(&words)
+}
+
+/// Two rungs that cost little: how they look is not looked at here.
+fn ladder() -> Ladder {
+    let rung = |short_side| Rung {
+        short_side,
+        bitrate_max: 500_000,
+    };
+    Ladder {
+        rungs: vec![rung(240), rung(144)],
+        speed: EncoderSpeed::Fast,
+        ..preset("fast").unwrap()
+    }
 }
 
 /// A worker that works in the background.
@@ -56,6 +71,7 @@ async fn until(bench: &Bench, job: JobId, what: &str, is_so: impl Fn(&[Task]) ->
             return tasks;
         }
         assert!(Instant::now() < deadline, "{what}: {tasks:#?}");
+        bench.wake().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -80,7 +96,7 @@ async fn write_rubbish(arriving: &Arriving, from: usize, to: usize) {
 async fn what_has_arrived_is_encoded_before_the_rest_is_there() {
     let bench = Bench::new().await;
     let bytes = clip(&bench, "-movflags +faststart");
-    let arriving = bench.arriving(bytes.len(), preset("standard").unwrap()).await;
+    let arriving = bench.arriving(bytes.len(), ladder()).await;
     let (job, most) = (arriving.job, bytes.len() * 3 / 4);
     write_rubbish(&arriving, 0, bytes.len()).await;
     let running = Running::start(&bench);
@@ -96,7 +112,7 @@ async fn what_has_arrived_is_encoded_before_the_rest_is_there() {
     arriving.complete(&bench, bytes.len()).await;
     running.stop().await;
     let before = tasks(&bench, job).await;
-    let ended = bench.run_to_end(job).await;
+    let ended = bench.run_woken_to_end(job).await;
     assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
     assert_eq!((ended.source.unwrap().frames, ended.missing_frames), (240, 0));
     let after = tasks(&bench, job).await;
@@ -112,7 +128,7 @@ async fn what_has_arrived_is_encoded_before_the_rest_is_there() {
 async fn with_tail(change: impl Fn(&mut Vec<u8>)) -> (Bench, JobId, bool) {
     let bench = Bench::new().await;
     let bytes = clip(&bench, "");
-    let arriving = bench.arriving(bytes.len(), preset("standard").unwrap()).await;
+    let arriving = bench.arriving(bytes.len(), ladder()).await;
     let tail = bytes.len() - 60_000;
     let mut sent = bytes[tail..].to_vec();
     change(&mut sent);
@@ -134,7 +150,7 @@ async fn with_tail(change: impl Fn(&mut Vec<u8>)) -> (Bench, JobId, bool) {
     arriving.write(&bench, &bytes, most, bytes.len()).await;
     arriving.complete(&bench, bytes.len()).await;
     running.stop().await;
-    let ended = bench.run_to_end(job).await;
+    let ended = bench.run_woken_to_end(job).await;
     assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
     assert_eq!((ended.source.unwrap().frames, ended.missing_frames), (240, 0));
     let after = tasks(&bench, job).await;
@@ -171,11 +187,80 @@ async fn an_index_that_lied_is_replaced() {
     assert!((source.frame_rate - 15.0).abs() < 0.01, "{}", source.frame_rate);
 }
 
+/// Each of these wrote some of the bytes into a file of its own, as happens when a client comes to another node each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_in_several_files_is_encoded_while_it_arrives() {
+    let bench = Bench::new().await;
+    let bytes = clip(&bench, "-movflags +faststart");
+    let first = bench.arriving(bytes.len(), ladder()).await;
+    let (job, third) = (first.job, bytes.len() / 3);
+    let running = Running::start(&bench);
+    first.write(&bench, &bytes, 0, third).await;
+    // Nobody reads what the first one wrote behind the place where the second one goes on.
+    write_rubbish(&first, third, bytes.len()).await;
+    let second = first.taken_over(&bench).await;
+    second.write(&bench, &bytes, third, 2 * third).await;
+    let last = second.taken_over(&bench).await;
+    last.write(&bench, &bytes, 2 * third, bytes.len() - 1).await;
+    let early = until(&bench, job, "little was encoded early", |tasks| {
+        let made = |task: &&Task| task.kind == TaskKind::Video && task.state == TaskState::Succeeded;
+        tasks.iter().filter(made).count() >= 2
+    })
+    .await;
+    last.file.write_at(Offset::ZERO, bytes.clone().into()).await.unwrap();
+    last.complete(&bench, bytes.len()).await;
+    running.stop().await;
+    let ended = bench.run_woken_to_end(job).await;
+    assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
+    assert_eq!((ended.source.unwrap().frames, ended.missing_frames), (240, 0));
+    let after = tasks(&bench, job).await;
+    let kept = |task: &Task| after.iter().any(|now| now.id == task.id);
+    assert!(early.iter().all(kept), "nothing was made anew");
+    assert!(bench.is_empty(Path::new("scratch")), "attempts leave nothing behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_expires_while_it_is_encoded_ends_its_job() {
+    let bench = Bench::new().await;
+    let bytes = clip(&bench, "-movflags +faststart");
+    let arriving = bench.arriving(bytes.len(), ladder()).await;
+    let (job, half) = (arriving.job, bytes.len() / 2);
+    let running = Running::start(&bench);
+    arriving.write(&bench, &bytes, 0, half).await;
+    until(&bench, job, "no lead was begun", |tasks| {
+        let begun = |task: &Task| task.kind == TaskKind::Lead && task.state == TaskState::Running;
+        tasks.iter().any(begun)
+    })
+    .await;
+    arriving.expire(&bench, half).await;
+    let ended = bench.catalog.job(&Tenant::single(), job).await.unwrap().unwrap();
+    assert_eq!(ended.state, JobState::Failed, "{ended:?}");
+    assert_eq!(ended.error.unwrap().reason, Reason::UploadExpired);
+    let deadline = Instant::now() + PATIENCE;
+    while !bench.is_empty(Path::new("scratch")) {
+        assert!(Instant::now() < deadline, "what was under way is not given up");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    running.stop().await;
+    let under_way = |task: &Task| matches!(task.state, TaskState::Queued | TaskState::Running);
+    let left = tasks(&bench, job).await;
+    assert!(!left.iter().any(under_way), "{left:#?}");
+    assert!(!bench.store.upload_path(arriving.id, FileEpoch::FIRST).exists());
+    assert!(
+        bench
+            .catalog
+            .playback(job)
+            .await
+            .unwrap()
+            .is_none_or(|shown| !shown.is_final)
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_is_given_up_ends_its_job() {
     let bench = Bench::new().await;
     let bytes = clip(&bench, "-movflags +faststart");
-    let arriving = bench.arriving(bytes.len(), preset("standard").unwrap()).await;
+    let arriving = bench.arriving(bytes.len(), ladder()).await;
     let running = Running::start(&bench);
     arriving.write(&bench, &bytes, 0, bytes.len() / 2).await;
     until(&bench, arriving.job, "it was not planned early", |tasks| {

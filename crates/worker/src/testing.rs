@@ -10,7 +10,9 @@ use std::{
 use reelway_blob::{DiskStore, Sharing, StagedFile};
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Job, NewJob, NewUpload, Opened};
-use reelway_domain::{Hint, JobId, Ladder, Notice, Offset, Tenant, UploadId, UploadKind, WriterEpoch, preset};
+use reelway_domain::{
+    Hint, JobId, Ladder, Notice, Offset, Tenant, UploadId, UploadKind, WriterEpoch, WriterId, preset,
+};
 use reelway_media::{Limits, Tools};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +21,10 @@ use crate::{Settings, Worker};
 
 /// Longer than any of these clips takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// 150 frames with their index in front, and more than the first megabyte that a probe looks at.
+const INDEXED: &str = "-f lavfi -i testsrc2=size=854x480:rate=15 -f lavfi -i sine=440 -t 10 -pix_fmt yuv420p -c:v libx264 \
+                       -preset ultrafast -qp 8 -movflags +faststart";
 
 /// What a worker needs, in a directory that goes away.
 pub(crate) struct Bench {
@@ -55,6 +61,37 @@ impl Arriving {
             .unwrap();
     }
 
+    /// Has another process go on where this one is, as an edge does when a client comes back to it: in a file of its own.
+    pub(crate) async fn taken_over(&self, bench: &Bench) -> Self {
+        let tenant = Tenant::single();
+        let opened = bench
+            .catalog
+            .open_writer(&tenant, self.id, WriterId::new())
+            .await
+            .unwrap();
+        let Opened::Writer(upload) = opened else {
+            panic!("not open")
+        };
+        let (epoch, file) = (upload.writer_epoch, upload.file_epoch);
+        Self {
+            id: self.id,
+            job: self.job,
+            epoch,
+            file: bench.store.open_writer(self.id, epoch, file).await.unwrap(),
+        }
+    }
+
+    /// Has the upload expire: for too long nothing came.
+    pub(crate) async fn expire(&self, bench: &Bench, written: usize) {
+        let offset = Offset(i64::try_from(written).unwrap());
+        let commit = bench.catalog.commit_offset(self.id, self.epoch, offset, Duration::ZERO);
+        commit.await.unwrap();
+        // The clock of the database counts milliseconds: the upload has expired with the next one.
+        while bench.catalog.expire_uploads(1).await.unwrap() == 0 {}
+        bench.store.remove_upload(self.id).await.unwrap();
+        bench.catalog.upload_freed(self.id).await.unwrap();
+    }
+
     /// Says that all of it is there.
     pub(crate) async fn complete(&self, bench: &Bench, size: usize) {
         let size = i64::try_from(size).unwrap();
@@ -65,13 +102,18 @@ impl Arriving {
 
 impl Bench {
     pub(crate) async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    /// With other limits for sources.
+    pub(crate) async fn with(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(&format!("sqlite://{}/catalog.sqlite", dir.path().display()))
             .await
             .unwrap();
         catalog.migrate().await.unwrap();
         let store = DiskStore::open(dir.path().join("store"), Sharing::Exclusive).unwrap();
-        let tools = Tools::find(Limits::default()).await.unwrap();
+        let tools = Tools::find(limits).await.unwrap();
         let settings = Settings {
             slots: 2,
             memory_mib: None,
@@ -102,6 +144,11 @@ impl Bench {
         std::fs::read(path).unwrap()
     }
 
+    /// A clip of 150 frames that is planned from its index as soon as most of it is there.
+    pub(crate) fn indexed_clip(&self) -> Vec<u8> {
+        self.clip(&INDEXED.split_whitespace().collect::<Vec<_>>())
+    }
+
     /// A complete upload of these bytes, and its job.
     pub(crate) async fn job(&self, bytes: Vec<u8>) -> JobId {
         self.job_with(bytes, preset("standard").unwrap()).await
@@ -109,7 +156,12 @@ impl Bench {
 
     /// A complete upload of these bytes, and a job that makes this ladder of it.
     pub(crate) async fn job_with(&self, bytes: Vec<u8>, ladder: Ladder) -> JobId {
-        let arriving = self.arriving(bytes.len(), ladder).await;
+        self.job_of(&Tenant::single(), bytes, ladder).await
+    }
+
+    /// The same for a certain tenant.
+    pub(crate) async fn job_of(&self, tenant: &Tenant, bytes: Vec<u8>, ladder: Ladder) -> JobId {
+        let arriving = self.arriving_of(tenant, bytes.len(), ladder).await;
         let size = bytes.len();
         arriving.file.write_at(Offset::ZERO, bytes.into()).await.unwrap();
         arriving.complete(self, size).await;
@@ -118,7 +170,11 @@ impl Bench {
 
     /// An upload of this length of which nothing is there yet, and a job that makes this ladder of it.
     pub(crate) async fn arriving(&self, size: usize, ladder: Ladder) -> Arriving {
-        let (id, job, tenant) = (UploadId::new(), JobId::new(), Tenant::single());
+        self.arriving_of(&Tenant::single(), size, ladder).await
+    }
+
+    async fn arriving_of(&self, tenant: &Tenant, size: usize, ladder: Ladder) -> Arriving {
+        let (id, job) = (UploadId::new(), JobId::new());
         self.store.create_upload(id).await.unwrap();
         let size = i64::try_from(size).unwrap();
         let new = NewUpload {
@@ -145,7 +201,7 @@ impl Bench {
         self.catalog.create_upload(&new).await.unwrap();
         let Opened::Writer(upload) = self
             .catalog
-            .open_writer(&tenant, id, self.store.writer_id())
+            .open_writer(tenant, id, self.store.writer_id())
             .await
             .unwrap()
         else {
@@ -171,8 +227,13 @@ impl Bench {
 
     /// The same with a worker that is woken, as the relay of a node does it: faster.
     pub(crate) async fn run_woken_to_end(&self, job: JobId) -> Job {
+        self.run(job, async || self.wake().await).await
+    }
+
+    /// Tells the worker that there are tasks.
+    pub(crate) async fn wake(&self) {
         let tasks = [Notice::from(Hint::Tasks { count: 1 })];
-        self.run(job, async || self.bus.publish(&tasks).await.unwrap()).await
+        self.bus.publish(&tasks).await.unwrap();
     }
 
     async fn run(&self, job: JobId, meanwhile: impl AsyncFn()) -> Job {

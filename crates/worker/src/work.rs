@@ -24,8 +24,8 @@ use std::{
 
 use reelway_blob::{JobOutput, OutputKey};
 use reelway_catalog::{Claim, Effect, Task};
-use reelway_domain::{Failure, LeaseEpoch, ReadyAt, Reason, Sample, TaskKind, TaskRef};
-use reelway_media::{self as media, EncodeProgress, Plan, PlanView, VideoPlan, Workspace};
+use reelway_domain::{Failure, LeaseEpoch, ReadyAt, Reason, Sample, TaskKind};
+use reelway_media::{self as media, EncodeProgress, Plan, Urgency, VideoPlan, Workspace};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -110,22 +110,6 @@ impl Job {
         Ok(serde_json::from_str(text).map_err(|error| internal(&error))?)
     }
 
-    /// Whether what this task was told of the source comes from its index alone, and the whole file has not confirmed it yet.
-    pub(crate) async fn is_unverified(&self) -> bool {
-        let Ok(stored) = self.plan() else {
-            return false;
-        };
-        let verify = TaskRef::only(TaskKind::Verify);
-        let is_early = stored.plan.view != PlanView::Whole && self.claim.task.kind != TaskKind::Verify;
-        // A catalog that doesn't answer proves nothing either.
-        is_early && !matches!(self.worker.catalog.result(self.claim.job.id, verify).await, Ok(Some(_)))
-    }
-
-    fn upload_path(&self) -> PathBuf {
-        let upload = &self.claim.upload;
-        self.worker.store.upload_path(upload.id, upload.file_epoch)
-    }
-
     /// What the task reads.
     fn view(&self) -> Result<&View, media::Error> {
         Ok(self.view.get().ok_or_else(|| internal(&"the task reads no source"))?)
@@ -137,12 +121,13 @@ impl Job {
     }
 
     /// The file that chunks are read from.
-    fn source(&self, stored: &StoredPlan) -> Result<PathBuf, media::Error> {
+    async fn source(&self, stored: &StoredPlan, scratch: &Path) -> Result<PathBuf, media::Error> {
         match &stored.mezzanine {
             None => self.source_path(),
             Some(key) => {
                 let key: OutputKey = key.parse().map_err(|error| internal(&error))?;
-                Ok(self.output.path(&key))
+                let local = self.output.local(&key, &scratch.join("mezzanine")).await;
+                Ok(local.map_err(Failure::from)?)
             }
         }
     }
@@ -158,6 +143,7 @@ impl Job {
             source,
             scratch,
             cancel,
+            urgency: urgency(self.claim.task.kind),
         }
     }
 
@@ -216,6 +202,17 @@ async fn make(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<D
         TaskKind::Verify => verify::verify(job, scratch, cancel).await,
         TaskKind::Storyboard => pictures::storyboard(job, scratch, cancel).await,
         TaskKind::Download => download::download(job, scratch, cancel).await,
+    }
+}
+
+/// How soon somebody waits for what tasks of a kind make: for all that playing begins with, and what comes before it.
+fn urgency(kind: TaskKind) -> Urgency {
+    match kind {
+        TaskKind::Probe | TaskKind::Plan | TaskKind::Lead | TaskKind::Audio | TaskKind::Verify => Urgency::Soon,
+        TaskKind::Package | TaskKind::Finish | TaskKind::Subtitles => Urgency::Soon,
+        TaskKind::Video | TaskKind::Trial | TaskKind::Poster | TaskKind::Storyboard | TaskKind::Download => {
+            Urgency::Whenever
+        }
     }
 }
 

@@ -9,7 +9,7 @@ fn key(text: &str) -> OutputKey {
     text.parse().unwrap()
 }
 
-fn output() -> (TempDir, JobOutput) {
+fn output() -> (TempDir, DiskOutput) {
     let dir = TempDir::new().unwrap();
     let store = DiskStore::open(dir.path().join("store"), crate::Sharing::Exclusive).unwrap();
     (dir, store.output(JobId::new()))
@@ -109,4 +109,17 @@ async fn removing_takes_what_is_below_and_nothing_else() {
     job.remove().await.unwrap();
     job.remove().await.unwrap();
     assert!(!job.dir.exists());
+}
+
+#[tokio::test]
+async fn prefixes_are_what_stands_at_the_top() {
+    let (_dir, job) = output();
+    assert_eq!(job.prefixes().await.unwrap(), []);
+    for text in ["video-0-e1/a/b.m4s", "video-0-e1/c.m4s", "poster.jpg"] {
+        job.write(&key(text), Bytes::from_static(b"x")).await.unwrap();
+    }
+    dir::unfinished(&job.dir).unwrap().keep().unwrap();
+    let mut prefixes = job.prefixes().await.unwrap();
+    prefixes.sort_by_key(OutputKey::to_string);
+    assert_eq!(prefixes, [key("poster.jpg"), key("video-0-e1")]);
 }

@@ -15,6 +15,7 @@ on_both!(
     only_more_is_published,
     what_is_whole_is_not_replaced_by_what_grows,
     nothing_is_published_of_a_job_that_does_not_run,
+    nothing_is_published_after_what_does_not_count,
 );
 
 fn task(kind: TaskKind, index: i32) -> TaskRef {
@@ -78,6 +79,13 @@ async fn left(db: &Db, job: JobId) -> Vec<(TaskKind, i32, i64)> {
     left.map(|t| (t.kind, t.index, t.pending)).collect()
 }
 
+/// The newest piece of a job, after whose success something is published.
+async fn piece(db: &Db, job: JobId) -> Task {
+    let all = tasks(db, job).await;
+    let done = all.into_iter().rfind(|t| t.state == TaskState::Succeeded);
+    done.expect("something is done")
+}
+
 async fn plans_told(db: &Db, job: JobId) -> Vec<i64> {
     let told = |change| match change {
         Change::Planned { task_count, .. } => Some(task_count),
@@ -128,7 +136,8 @@ async fn a_plan_reaches_further(db: &Db) {
         ..named("360p")
     };
     let grown = some("video/1", vec![measured.clone()]);
-    assert!(db.catalog.publish_growing(job, &grown, 1).await.unwrap());
+    let chunk = piece(db, job).await;
+    assert!(db.catalog.publish_growing(&chunk, &grown, 1).await.unwrap());
     db.succeed(&plan, &the_rest(vec![named("360p")])).await;
     let expected = [
         (TaskKind::Video, 1, 0),
@@ -196,14 +205,18 @@ fn anew() -> Effect {
 
 async fn a_plan_that_proves_wrong_is_replaced(db: &Db) {
     let (job, zombie, verify) = doubted(db).await;
-    assert!(
-        db.catalog
-            .publish_growing(job, &some("video/1", vec![named("360p")]), 5)
-            .await
-            .unwrap()
-    );
+    let early = piece(db, job).await;
+    let publish = async |task: &Task, prefix: &str, rung: &str, segments| {
+        let published = some(prefix, vec![named(rung)]);
+        db.catalog.publish_growing(task, &published, segments).await.unwrap()
+    };
+    assert!(publish(&early, "video/1", "360p", 5).await);
     db.succeed(&verify, &anew()).await;
 
+    assert!(
+        !publish(&early, "video/late", "360p", 6).await,
+        "what an earlier plan made is published no more"
+    );
     let late = db.catalog.succeed(&zombie, "{}", &Effect::None).await.unwrap();
     assert_eq!(late, Fenced::LeaseLost, "what was under way counts for nothing");
     assert_eq!(db.catalog.heartbeat(&zombie, LONG).await.unwrap(), Beat::Lost);
@@ -232,12 +245,7 @@ async fn a_plan_that_proves_wrong_is_replaced(db: &Db) {
         assert_eq!(chunk.lease_epoch, LeaseEpoch(2), "no key is written by two claims");
         db.succeed(&chunk, &Effect::None).await;
     }
-    assert!(
-        db.catalog
-            .publish_growing(job, &some("video/2", vec![named("240p")]), 1)
-            .await
-            .unwrap()
-    );
+    assert!(publish(&piece(db, job).await, "video/2", "240p", 1).await);
     db.succeed(&db.claim().await.task, &published()).await;
     db.succeed(&db.claim().await.task, &Effect::Finished).await;
     assert_eq!(db.job(job).await.state, JobState::Succeeded);
@@ -264,8 +272,11 @@ async fn only_more_is_published(db: &Db) {
         poster_key: Some("poster/1".into()),
         ..some("a", vec![named("360p")])
     };
-    let publish =
-        async |published: &Published, segments| db.catalog.publish_growing(job, published, segments).await.unwrap();
+    let task = piece(db, job).await;
+    let publish = async |published: &Published, segments| {
+        let publishing = db.catalog.publish_growing(&task, published, segments);
+        publishing.await.unwrap()
+    };
     assert!(publish(&first, 3).await);
     let row = db.job(job).await;
     assert!(row.playable_at.is_some());
@@ -287,20 +298,40 @@ async fn only_more_is_published(db: &Db) {
 async fn what_is_whole_is_not_replaced_by_what_grows(db: &Db) {
     let job = db.planned(1).await;
     db.succeed(&db.claim().await.task, &Effect::None).await;
-    let package = db.claim().await.task;
-    assert!(db.catalog.publish_growing(job, &some("a", vec![]), 9).await.unwrap());
+    let (chunk, package) = (piece(db, job).await, db.claim().await.task);
+    assert!(db.catalog.publish_growing(&chunk, &some("a", vec![]), 9).await.unwrap());
     db.succeed(&package, &published()).await;
-    assert!(!db.catalog.publish_growing(job, &some("b", vec![]), 10).await.unwrap());
+    let refused = db.catalog.publish_growing(&chunk, &some("b", vec![]), 10).await;
+    assert!(!refused.unwrap());
     assert_eq!(db.job(job).await.published_prefix.as_deref(), Some("package/1"));
     assert_eq!(playable_told(db, job).await, 1);
 }
 
 async fn nothing_is_published_of_a_job_that_does_not_run(db: &Db) {
     let job = db.planned(1).await;
+    let task = piece(db, job).await;
     db.catalog.cancel_job(&tenant(), job).await.unwrap();
-    let unknown = JobId::new();
-    for id in [job, unknown] {
-        assert!(!db.catalog.publish_growing(id, &some("a", vec![]), 1).await.unwrap());
+    let unknown = Task {
+        job: JobId::new(),
+        ..task.clone()
+    };
+    for task in [task, unknown] {
+        assert!(!db.catalog.publish_growing(&task, &some("a", vec![]), 1).await.unwrap());
     }
     assert_eq!(db.job(job).await.published_prefix, None);
+}
+
+async fn nothing_is_published_after_what_does_not_count(db: &Db) {
+    let job = db.planned(2).await;
+    let running = db.claim().await.task;
+    let zombie = Task {
+        lease_epoch: LeaseEpoch(running.lease_epoch.0 + 1),
+        ..piece(db, job).await
+    };
+    for task in [running, zombie] {
+        assert!(!db.catalog.publish_growing(&task, &some("a", vec![]), 1).await.unwrap());
+    }
+    let row = db.job(job).await;
+    assert_eq!((row.published_prefix, row.published_segments), (None, 0));
+    assert_eq!(playable_told(db, job).await, 0);
 }

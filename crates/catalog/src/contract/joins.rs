@@ -91,6 +91,7 @@ async fn a_joined_upload_has_its_parts_and_their_length(db: &Db) {
         state: upload.state,
         size,
         file_epoch: FileEpoch::FIRST,
+        source_key: None,
     };
     let parts = db.catalog.join_parts(waiting.id).await.unwrap();
     assert_eq!(parts, [part(&a, Some(3)), part(&open, None)]);

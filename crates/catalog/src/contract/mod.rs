@@ -21,6 +21,7 @@ mod quota_model;
 mod quota_races;
 mod quotas;
 mod races;
+mod reprieves;
 mod requests;
 mod retention;
 mod scheduling;

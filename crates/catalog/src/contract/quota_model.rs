@@ -51,6 +51,11 @@ enum Step {
         which: Index,
         size: i64,
     },
+    /// `None`: it is dropped.
+    Tail {
+        which: Index,
+        tail: Option<i64>,
+    },
     Fail(Index),
     Abort(Index),
     Expire(Index),
@@ -67,6 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (any::<Index>(), size()).prop_map(|(which, offset)| Step::Commit { which, offset }),
         2 => (any::<Index>(), size()).prop_map(|(which, size)| Step::Declare { which, size }),
         5 => (any::<Index>(), size()).prop_map(|(which, size)| Step::Complete { which, size }),
+        2 => (any::<Index>(), proptest::option::of(size())).prop_map(|(which, tail)| Step::Tail { which, tail }),
         1 => any::<Index>().prop_map(Step::Fail),
         2 => any::<Index>().prop_map(Step::Abort),
         2 => any::<Index>().prop_map(Step::Expire),
@@ -172,6 +178,14 @@ async fn take(db: &Db, uploads: &mut Vec<UploadId>, step: &Step) -> Result<(), E
         Step::Commit { which, offset } => on_writer(db, find(which), Do::Commit(*offset)).await?,
         Step::Declare { which, size } => on_writer(db, find(which), Do::Declare(*size)).await?,
         Step::Complete { which, size } => on_writer(db, find(which), Do::Complete(*size)).await?,
+        Step::Tail { which, tail } => {
+            if let Some(id) = find(which) {
+                match tail {
+                    Some(tail) => drop(catalog.set_tail(&tenant(), id, Offset(*tail)).await?),
+                    None => drop(catalog.drop_tail(&tenant(), id).await?),
+                }
+            }
+        }
         Step::Fail(which) => on_writer(db, find(which), Do::Fail).await?,
         Step::Abort(which) => {
             if let Some(id) = find(which) {

@@ -4,7 +4,8 @@ use reelway_domain::{Failure, Offset, Reason, Tenant, UploadId, UploadKind, Uplo
 
 use super::{db::Db, fixture::*, on_both};
 use crate::{
-    Catalog, Commit, Created, Error, Limit, NewLimits, NewUpload, Quota, QuotaDefaults, QuotaError, Upload, UploadEnd,
+    Catalog, Commit, Created, Error, Limit, NewLimits, NewUpload, Quota, QuotaDefaults, QuotaError, TailSet, Upload,
+    UploadEnd,
 };
 
 on_both!(
@@ -15,6 +16,8 @@ on_both!(
     an_unknown_length_is_reserved_as_it_comes,
     a_declared_length_is_reserved,
     a_joined_upload_takes_over_what_its_parts_hold,
+    what_is_joined_twice_counts_twice,
+    a_tail_counts_until_its_upload_ends,
     limits_of_its_own_count_before_those_of_the_servers,
     a_smaller_limit_takes_nothing_away,
     an_account_is_counted_anew_when_limits_are_set,
@@ -251,6 +254,70 @@ async fn a_joined_upload_takes_over_what_its_parts_hold(db: &Db) {
         db.catalog.abort_upload(&tenant(), part).await.unwrap();
     }
     assert_eq!(account(db).await, (0, 0, 1000));
+}
+
+async fn what_is_joined_twice_counts_twice(db: &Db) {
+    limit(db, MAX, i64::MAX).await;
+    let part = NewUpload {
+        kind: UploadKind::Partial,
+        ..sized(400)
+    };
+    let part = writer(db, &part).await;
+    committed(complete(db, &part, 400).await.unwrap());
+    let of = |times: usize| NewUpload {
+        kind: UploadKind::Joined,
+        parts: vec![part.id; times],
+        ..sized(None)
+    };
+    let refused = |used, wanted| QuotaError::Bytes { max: MAX, used, wanted };
+    assert_eq!(bytes_refusal(create(db, &of(3)).await), refused(400, 800));
+    let joined = create(db, &of(2)).await.unwrap();
+    assert_eq!((joined.size, account(db).await), (Some(800), (1, 400, 400)));
+    let joiner = db
+        .catalog
+        .open_joiner(joined.id, reelway_domain::WriterId::ONLY, LONG)
+        .await;
+    let joiner = joiner.unwrap().expect("nobody else");
+    committed(complete(db, &joiner, 800).await.unwrap());
+    assert_eq!(account(db).await, (0, 0, 800));
+    let late = create(db, &of(1)).await;
+    assert_eq!(bytes_refusal(late), refused(800, 400), "an earlier one has its bytes");
+    db.catalog
+        .abort_upload_also_complete(&tenant(), joined.id)
+        .await
+        .unwrap();
+    let again = create(db, &of(2)).await.unwrap();
+    assert_eq!(account(db).await, (1, 800, 0));
+    db.catalog.abort_upload(&tenant(), again.id).await.unwrap();
+    assert_eq!(account(db).await, (0, 0, 0));
+}
+
+async fn a_tail_counts_until_its_upload_ends(db: &Db) {
+    limit(db, MAX, i64::MAX).await;
+    let upload = writer(db, &sized(900)).await;
+    let set = async |tail| db.catalog.set_tail(&tenant(), upload.id, Offset(tail)).await;
+    bytes_refusal(set(700).await);
+    assert_eq!(
+        (db.upload(upload.id).await.tail_offset, account(db).await),
+        (None, (1, 900, 0))
+    );
+    for _ in 0..2 {
+        assert!(matches!(set(850).await.unwrap(), TailSet::Set(_)));
+        assert_eq!(account(db).await, (1, 950, 0));
+    }
+    assert!(db.catalog.drop_tail(&tenant(), upload.id).await.unwrap());
+    assert_eq!(account(db).await, (1, 900, 0));
+    set(800).await.unwrap();
+    committed(complete(db, &upload, 900).await.unwrap());
+    assert_eq!(account(db).await, (0, 0, 900));
+    assert!(
+        db.catalog.drop_tail(&tenant(), upload.id).await.unwrap(),
+        "one that was a lie"
+    );
+    assert_eq!(
+        (db.upload(upload.id).await.tail_offset, account(db).await),
+        (None, (0, 0, 900))
+    );
 }
 
 async fn limits_of_its_own_count_before_those_of_the_servers(db: &Db) {

@@ -22,20 +22,25 @@ fn without_options_all_roles_run_on_loopback() {
     assert_eq!(config.roles, Role::ALL);
     assert_eq!(config.grpc, GrpcAddresses::default());
     assert_eq!((config.lame_duck, config.drain), (Duration::ZERO, DRAIN));
-    assert_eq!(config.upload_expiry, UPLOAD_EXPIRY_DEFAULT);
+    assert_eq!(
+        (config.upload_expiry, config.upload_idle),
+        (UPLOAD_EXPIRY_DEFAULT, STREAM_IDLE_MAX)
+    );
     assert!(!config.insecure && config.database.is_none());
 }
 
 #[test]
 fn flags_win_over_the_file_and_the_file_over_defaults() {
-    let file =
-        file("http = '127.0.0.1:1'\ngrpc = '127.0.0.1:2'\nupload-expiry = '90m'\nrole = ['jobs']\nworker-slots = 3");
+    let file = file(
+        "http = '127.0.0.1:1'\ngrpc = '127.0.0.1:2'\nupload-expiry = '90m'\nupload-idle = '5m'\nrole = ['jobs']\nworker-slots = 3",
+    );
     let config = resolve(&["--config", path(&file), "--grpc", "127.0.0.1:3", "--insecure"]).expect("a configuration");
     assert_eq!(
         (config.http.port(), port(config.grpc.shared), config.admin.port()),
         (1, 3, ADMIN_PORT)
     );
     assert_eq!(config.upload_expiry, Duration::from_secs(90 * 60));
+    assert_eq!(config.upload_idle, Duration::from_secs(300));
     assert_eq!((config.roles, config.worker_slots.get()), (vec![Role::Jobs], 3));
     assert!(config.insecure);
 }

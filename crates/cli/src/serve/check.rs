@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use reelway_blob::Sharing;
+use reelway_media::Confinement;
 use reelway_rpc::STREAM_WINDOW_BYTES;
 
 use super::{auth, ports::grpc_ports, store_url::StoreUrl, upstream, webhooks};
@@ -18,7 +19,7 @@ const LAME_DUCK_MAX: Duration = Duration::from_secs(300);
 type Rule = fn(&ServeConfig) -> Result<(), CliError>;
 
 /// All rules, in the order in which problems are told.
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     known_database,
     several_servers_need_postgres,
     several_servers_need_redis,
@@ -32,6 +33,7 @@ const RULES: [Rule; 13] = [
     sensible_limits,
     signed_webhooks,
     understood_traces,
+    enough_sandbox,
 ];
 
 /// Refuses a configuration that can't work.
@@ -95,7 +97,16 @@ fn plain_redis_prefix(config: &ServeConfig) -> Result<(), CliError> {
 fn several_servers_share_the_store(config: &ServeConfig) -> Result<(), CliError> {
     let store = StoreUrl::of(config)?;
     let is_needed = config.roles.iter().any(|role| role.uses_store());
-    if config.is_whole() || !is_needed || store.sharing == Sharing::Shared {
+    if config.is_whole()
+        || !is_needed
+        || !matches!(
+            store,
+            StoreUrl::Disk {
+                sharing: Sharing::Exclusive,
+                ..
+            }
+        )
+    {
         return Ok(());
     }
     let message = "--store: some roles in this process mean others elsewhere, and this store belongs to one process";
@@ -164,6 +175,15 @@ fn understood_traces(config: &ServeConfig) -> Result<(), CliError> {
         )));
     }
     Ok(())
+}
+
+fn enough_sandbox(config: &ServeConfig) -> Result<(), CliError> {
+    let confinement = Confinement::of_this_kernel(config.media.sandbox);
+    if !config.roles.contains(&Role::Worker) || confinement.is_enough() {
+        return Ok(());
+    }
+    let message = format!("--sandbox require: this kernel doesn't give all of it ({confinement})");
+    Err(CliError::usage(message).hint("use Linux 5.13 or newer with Landlock and seccomp, or --sandbox prefer"))
 }
 
 /// How far a client may send ahead on one stream, if that is configured.

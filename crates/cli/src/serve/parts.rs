@@ -1,7 +1,7 @@
 //! What the roles of a process stand on: each is made once, and a role takes what it needs.
 
 use reelway_auth::Auth;
-use reelway_blob::DiskStore;
+use reelway_blob::Store;
 use reelway_bus::Bus;
 use reelway_catalog::Catalog;
 use reelway_rpc::PlaybackUrls;
@@ -26,7 +26,7 @@ pub(super) struct Parts {
     pub(super) urls: PlaybackUrls,
     pub(super) vitals: Vitals,
     pub(super) stop: Stop,
-    store: OnceCell<DiskStore>,
+    store: OnceCell<Store>,
 }
 
 impl Parts {
@@ -57,20 +57,19 @@ impl Parts {
     ///
     /// # Errors
     /// If it can't be used, or the catalog belongs to another one.
-    pub(super) async fn store(&self) -> Result<DiskStore, CliError> {
+    pub(super) async fn store(&self) -> Result<Store, CliError> {
         self.store.get_or_try_init(|| self.open_store()).await.cloned()
     }
 
     /// The store, if a role has asked for it.
-    pub(super) fn opened_store(&self) -> Option<&DiskStore> {
+    pub(super) fn opened_store(&self) -> Option<&Store> {
         self.store.get()
     }
 
-    async fn open_store(&self) -> Result<DiskStore, CliError> {
-        let StoreUrl { dir, sharing } = StoreUrl::of(&self.config)?;
-        let place = dir.display().to_string();
-        let opened = tokio::task::spawn_blocking(move || DiskStore::open(dir, sharing)).await;
-        let store = opened.map_err(store_failure)?.map_err(store_failure)?;
+    async fn open_store(&self) -> Result<Store, CliError> {
+        let at = StoreUrl::of(&self.config)?;
+        let place = at.to_string();
+        let store = at.open(&self.config).await.map_err(store_failure)?;
         let own = store.identity().to_string();
         let agree = || self.catalog.agree(STORE_SETTING, &own);
         let agreed = start::answered(&self.catalog, &self.vitals, agree).await?;

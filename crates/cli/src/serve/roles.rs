@@ -7,7 +7,7 @@ use reelway_auth::RateLayer;
 use reelway_domain::Failure;
 use reelway_edge::{Connections, Edge, Front, PlayAccess, play_router};
 use reelway_jobs::{Jobs, expirer, gauges, janitor, reaper, relay, sweeper};
-use reelway_media::{Limits, Tools};
+use reelway_media::Tools;
 use reelway_progress::{Hub, Progress};
 use reelway_rpc::{GrpcServer, ServerTls, to_status};
 use reelway_upload::UploadServer;
@@ -67,6 +67,7 @@ impl Place<'_> {
 async fn upload(parts: &Parts, running: &mut Running, place: Place<'_>) -> Result<GrpcServer, CliError> {
     let settings = reelway_upload::Settings {
         expiry: parts.config.upload_expiry,
+        idle_max: parts.config.upload_idle,
         webhooks: parts.config.webhooks.secret.is_some(),
         auth: Some(parts.auth.clone()),
         public_url: Some(parts.urls.base().to_owned()),
@@ -132,6 +133,7 @@ pub(super) async fn edge(
     let (config, shutdown) = (&parts.config, parts.stop.shutdown.clone());
     let settings = reelway_edge::Settings {
         public_url: config.public_url.clone(),
+        body_idle_max: config.upload_idle,
         cors_origins: config.edge.cors_origins.clone(),
         ..reelway_edge::Settings::default()
     };
@@ -164,14 +166,13 @@ pub(super) async fn edge(
 
 /// Runs tasks.
 pub(super) async fn worker(parts: &Parts, running: &mut Running) -> Result<(), CliError> {
-    let usual = Limits::default();
-    let limits = Limits {
-        memory_bytes_max: parts.config.encoder_memory.unwrap_or(usual.memory_bytes_max),
-        stall_max: parts.config.encoder_stall.unwrap_or(usual.stall_max),
-        ..usual
-    };
-    let tools = Tools::find(limits).await.map_err(|error| tools_failure(&error))?;
-    tracing::info!(ffmpeg = tools.version(), sandbox = %tools.confinement(), "media tools found");
+    let found = Tools::find(parts.config.media.clone()).await;
+    let tools = found.map_err(|error| tools_failure(&error))?;
+    let sandbox = tools.confinement();
+    tracing::info!(ffmpeg = tools.version(), %sandbox, "media tools found");
+    if !sandbox.is_whole() {
+        tracing::warn!(%sandbox, "hostile files may do harm");
+    }
     let settings = reelway_worker::Settings {
         slots: parts.config.worker_slots.get(),
         memory_mib: parts

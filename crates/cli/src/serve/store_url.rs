@@ -1,32 +1,75 @@
 //! What `--store` names.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
-use reelway_blob::Sharing;
+use reelway_blob::{BlobError, BucketSettings, BucketStore, BucketUrl, DiskStore, Sharing, Store};
 
 use crate::{config::ServeConfig, error::CliError};
 
-/// A directory that keeps the bytes.
+/// What keeps the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoreUrl {
-    /// The directory.
-    pub(crate) dir: PathBuf,
-    /// Whether several processes use it.
-    pub(crate) sharing: Sharing,
+pub(crate) enum StoreUrl {
+    /// A directory.
+    Disk {
+        /// The directory.
+        dir: PathBuf,
+        /// Whether several processes use it.
+        sharing: Sharing,
+    },
+    /// A bucket, which any number of processes use.
+    Bucket(BucketUrl),
 }
 
 impl StoreUrl {
     /// The store of a configuration.
     ///
     /// # Errors
-    /// A usage error if it is not a directory.
+    /// A usage error if it is neither a directory nor a bucket.
     pub(crate) fn of(config: &ServeConfig) -> Result<Self, CliError> {
         match &config.store {
             Some(url) => parse(url),
-            None => Ok(Self {
+            None => Ok(Self::Disk {
                 dir: config.data.join("store"),
                 sharing: Sharing::Exclusive,
             }),
+        }
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// Why it can't be used.
+    pub(crate) async fn open(self, config: &ServeConfig) -> Result<Store, BlobError> {
+        match self {
+            Self::Disk { dir, sharing } => {
+                let place = dir.clone();
+                let opened = tokio::task::spawn_blocking(move || DiskStore::open(dir, sharing)).await;
+                let failed = |error| BlobError::Io {
+                    operation: "open",
+                    path: place,
+                    source: io::Error::other(error),
+                };
+                Ok(opened.map_err(failed)??.into())
+            }
+            Self::Bucket(url) => {
+                let settings = BucketSettings {
+                    endpoint: config.store_endpoint.clone(),
+                    ..BucketSettings::default()
+                };
+                Ok(BucketStore::open(&url, &settings).await?.into())
+            }
+        }
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk { dir, .. } => write!(f, "{}", dir.display()),
+            Self::Bucket(url) => write!(f, "{url}"),
         }
     }
 }
@@ -34,7 +77,8 @@ impl StoreUrl {
 fn parse(url: &str) -> Result<StoreUrl, CliError> {
     let refused = |why: String| CliError::usage(format!("--store {url}: {why}"));
     if url.starts_with("s3://") || url.starts_with("gs://") {
-        return Err(refused("this release keeps bytes on disks; use file:///DIR".to_owned()));
+        let bucket = url.parse().map(StoreUrl::Bucket);
+        return bucket.map_err(|_| refused("it must look like s3://BUCKET/PREFIX or gs://BUCKET/PREFIX".to_owned()));
     }
     let path = url.strip_prefix("file://").unwrap_or_default();
     let (dir, query) = path.split_once('?').unwrap_or((path, ""));
@@ -53,7 +97,7 @@ fn parse(url: &str) -> Result<StoreUrl, CliError> {
             return Err(refused("shared is given twice".to_owned()));
         }
     }
-    Ok(StoreUrl {
+    Ok(StoreUrl::Disk {
         dir: PathBuf::from(dir),
         sharing: sharing.unwrap_or(Sharing::Exclusive),
     })
@@ -72,15 +116,15 @@ mod tests {
             ("file:///srv/reelway?shared=true", Sharing::Shared),
         ] {
             let dir = PathBuf::from("/srv/reelway");
-            assert_eq!(parse(url).expect(url), StoreUrl { dir, sharing }, "{url}");
+            assert_eq!(parse(url).expect(url), StoreUrl::Disk { dir, sharing }, "{url}");
         }
     }
 
     #[test]
     fn what_is_not_understood_is_named() {
         for (url, named) in [
-            ("s3://bucket/prefix", "this release"),
-            ("gs://bucket", "this release"),
+            ("s3:///prefix", "s3://BUCKET/PREFIX"),
+            ("gs://a b", "gs://BUCKET/PREFIX"),
             ("file://relative", "whole path"),
             ("/srv/reelway", "file:///DIR"),
             ("file:///srv?sharde=true", "\"sharde\""),

@@ -56,7 +56,8 @@ pub(super) fn start(config: &ServeConfig) -> Result<Telemetry, CliError> {
         .map_err(|error| CliError::failed("TELEMETRY", format!("metrics: {error}")))?;
     metrics::gauge!("reelway_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     if config.roles.contains(&Role::Worker) {
-        metrics::gauge!("reelway_sandbox_level").set(f64::from(Confinement::of_this_kernel().level()));
+        let sandbox = Confinement::of_this_kernel(config.media.sandbox);
+        metrics::gauge!("reelway_sandbox_level").set(f64::from(sandbox.level()));
     }
     Ok(Telemetry { metrics, traces })
 }

@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use reelway_blob::DiskStore;
+use reelway_blob::Store;
 use reelway_catalog::Catalog;
 use reelway_edge::Readiness;
 use tokio::{
@@ -138,7 +138,7 @@ impl Vitals {
     }
 
     /// Looks at the store until `shutdown`.
-    pub(super) async fn watch_store(self, store: DiskStore, shutdown: CancellationToken) {
+    pub(super) async fn watch_store(self, store: Store, shutdown: CancellationToken) {
         let look = || async {
             let answer = timeout(STORE_ANSWER_MAX, store.check()).await;
             told(answer, "the store does not answer")

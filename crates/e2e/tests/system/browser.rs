@@ -5,7 +5,7 @@ use std::path::Path;
 use reelway_testkit::free_port;
 use serde_json::Value;
 
-use crate::harness::{Clip, Node, Tool, clip};
+use crate::harness::{Clip, Node, Tool, clip, environment};
 
 /// Several chunks of 4 MiB: the line is cut after the first.
 const CLIP: Clip = Clip {
@@ -17,17 +17,12 @@ const CLIP: Clip = Clip {
 #[tokio::test(flavor = "multi_thread")]
 async fn uppy_uploads_over_a_line_that_is_cut() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let packages = Tool::new("bash")
-        .path(&here.join("../../scripts/lib/node-env.sh"))
-        .args(["browser"])
-        .path(&here.join("browser/package.json"))
-        .run()
-        .await;
+    let packages = environment("node-env.sh", "browser", "browser/package.json").await;
     let page_port = free_port().to_string();
     let node = Node::with(&["--cors-origin", &format!("http://127.0.0.1:{page_port}")]).await;
     let file = clip(CLIP).await;
     let mut browser = Tool::new("node");
-    browser.env("NODE_DIR", Path::new(packages.trim()));
+    browser.env("NODE_DIR", &packages);
     browser.path(&here.join("browser/drive.mjs"));
     browser.args([&page_port, &format!("{}/files/", node.http_url())]);
     let said = browser.path(&file).run().await;

@@ -14,6 +14,7 @@ mod live;
 mod memory;
 mod order;
 mod pages;
+mod players;
 mod python;
 mod refusals;
 mod resumable;

@@ -22,6 +22,8 @@ pub(super) struct Feed<'a> {
     offset: i64,
     /// Where the upload ends, or must end at the latest, in bytes.
     end: i64,
+    /// The service is to hear of a body that goes past the upload's length.
+    strict: bool,
     /// The bytes that take the last place. They are held back until the body has ended: handed on, they would complete an upload
     /// whose body goes on. `Content-Length` isn't enough to know that, since there may be none.
     held: Bytes,
@@ -36,12 +38,13 @@ impl<'a> Feed<'a> {
             digest: append.expected.as_ref().map(super::Expected::begin),
             offset: append.offset,
             end: size.unwrap_or(upload_bytes_max),
+            strict: append.strict && size.is_some(),
             held: Bytes::new(),
         }
     }
 
     /// Whether there is room for a body of the length that it says it has.
-    pub(super) fn check_announced(&self, arriving: &Arriving) -> Result<(), Failure> {
+    fn check_announced(&self, arriving: &Arriving) -> Result<(), Failure> {
         let announced = arriving.announced().unwrap_or(0);
         let announced = i64::try_from(announced).unwrap_or(i64::MAX);
         if announced > self.end.saturating_sub(self.offset) {
@@ -53,6 +56,18 @@ impl<'a> Feed<'a> {
     /// Hands the body on. Returns when it has ended, or nobody takes any more. Dropping the sender tells the service that this is
     /// all; it makes it durable then.
     pub(super) async fn run(&mut self, arriving: &mut Arriving, sender: Option<Sender>) -> Result<(), Failure> {
+        let fed = match self.check_announced(arriving) {
+            Ok(()) => self.hand_on(arriving, sender.as_ref()).await,
+            announced => announced,
+        };
+        if matches!(&fed, Err(failure) if failure.reason == Reason::SizeExceeded) && self.strict {
+            // A place past the end says enough.
+            send(sender.as_ref(), Some(chunk(self.end.saturating_add(1), Bytes::new()))).await;
+        }
+        fed
+    }
+
+    async fn hand_on(&mut self, arriving: &mut Arriving, sender: Option<&Sender>) -> Result<(), Failure> {
         loop {
             let chunk = match arriving.next().await {
                 Arrived::Bytes(data) => match self.accept(data)? {
@@ -61,20 +76,20 @@ impl<'a> Feed<'a> {
                 },
                 Arrived::End(trailers) => {
                     let last = self.last(trailers.as_ref())?;
-                    send(sender.as_ref(), last).await;
+                    send(sender, last).await;
                     return Ok(());
                 }
                 Arrived::Cut => {
-                    send(sender.as_ref(), self.rest()).await;
+                    send(sender, self.rest()).await;
                     return Ok(());
                 }
                 Arrived::TooSlow => {
-                    send(sender.as_ref(), self.rest()).await;
+                    send(sender, self.rest()).await;
                     let message = "the body came too slowly; what arrived is kept";
                     return Err(Failure::new(Reason::StreamIdle, message));
                 }
             };
-            if !send(sender.as_ref(), Some(chunk)).await {
+            if !send(sender, Some(chunk)).await {
                 return Ok(());
             }
         }

@@ -35,6 +35,7 @@ pub(super) async fn open(
         offset: append.offset,
         atomic: append.expected.is_some(),
         size_bytes: append.size,
+        strict: append.strict,
         ..UploadChunk::default()
     };
     // The channel is new and has room.

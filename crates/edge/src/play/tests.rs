@@ -131,7 +131,8 @@ impl Files {
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
-        parts(text::answer(self.0.path().join(name), &map).await.unwrap()).await
+        let text = std::fs::read(self.0.path().join(name)).unwrap();
+        parts(text::answer(text.into(), false, &map).await.unwrap()).await
     }
 }
 
@@ -206,4 +207,28 @@ async fn playlists_are_compressed_for_whoever_takes_that() {
     let short = Files::new("a.vtt", b"WEBVTT\n");
     let (_, head, body) = short.text("a.vtt", &[("accept-encoding", "gzip")]).await;
     assert!(!head.contains_key(header::CONTENT_ENCODING) && &body[..] == b"WEBVTT\n");
+}
+
+/// A job that fails or is cancelled leaves players with what there is, and with its end.
+#[tokio::test]
+async fn what_grew_ends_with_its_job() {
+    const GREW: &str = "#EXTM3U\n#EXT-X-PLAYLIST-TYPE:EVENT\n#EXTINF:4.000000,\nc/a.m4s\n";
+    let served = async |text: &str, is_ended| {
+        let text = Bytes::copy_from_slice(text.as_bytes());
+        let answer = text::answer(text, is_ended, &http::HeaderMap::new()).await.unwrap();
+        let (_, head, body) = parts(answer).await;
+        let tag = head[header::ETAG].clone();
+        (String::from_utf8(body.to_vec()).unwrap(), tag)
+    };
+    let (growing, ended) = (served(GREW, false).await, served(GREW, true).await);
+    assert_eq!(growing.0, GREW);
+    assert_eq!(ended.0, format!("{GREW}#EXT-X-ENDLIST\n"));
+    assert_ne!(growing.1, ended.1, "whoever has the one asks for the other");
+    for text in [
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n360p.m3u8\n",
+        "#EXTM3U\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-ENDLIST\n",
+        "WEBVTT\n",
+    ] {
+        assert_eq!(served(text, true).await.0, text);
+    }
 }

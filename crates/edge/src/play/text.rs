@@ -1,9 +1,9 @@
 //! Playlists and the like: read as a whole, tagged by what they say, and compressed for whoever takes that.
 
-use std::{fs, io, io::Write as _, path::PathBuf};
+use std::{io, io::Write as _};
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     response::{IntoResponse as _, Response},
 };
 use flate2::{Compression, write::GzEncoder};
@@ -11,12 +11,15 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use reelway_domain::{Failure, Reason};
 use sha2::{Digest as _, Sha256};
 
-use super::not_found;
-
 /// Shorter texts become longer.
 const COMPRESSED_BYTES_MIN: usize = 256;
 /// How much of the digest is in a tag, in bytes.
 const TAG_BYTES: usize = 16;
+
+/// What a playlist says that is still to be asked for again (RFC 8216 section 4.3.3.5).
+const GROWING: &[u8] = b"#EXT-X-PLAYLIST-TYPE:EVENT\n";
+/// What says that nothing will be added (RFC 8216 section 4.3.3.4).
+const END: &[u8] = b"#EXT-X-ENDLIST\n";
 
 /// A text as one client gets it.
 struct Variant {
@@ -25,21 +28,16 @@ struct Variant {
     is_compressed: bool,
 }
 
-/// The answer to a request with these headers for this file. Ranges are not for texts: they would be those of what is compressed.
-pub(super) async fn answer(file: PathBuf, headers: &HeaderMap) -> Result<Response, Failure> {
+/// The answer to a request with these headers for this text. `is_ended`: nothing is added to it any more, so a playlist that
+/// was to grow ends here. Ranges are not for texts: they would be those of what is compressed.
+pub(super) async fn answer(text: Bytes, is_ended: bool, headers: &HeaderMap) -> Result<Response, Failure> {
     let compress = takes_gzip(headers);
-    let read = tokio::task::spawn_blocking(move || fs::read(file).and_then(|text| variant(text, compress)));
-    let variant = match read.await.map_err(io::Error::other).and_then(|read| read) {
-        Ok(variant) => variant,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_found()),
-        Err(error) => {
-            tracing::warn!(%error, "a playlist can't be read");
-            return Err(Failure::new(
-                Reason::StoreUnavailable,
-                "the store doesn't answer; try again",
-            ));
-        }
-    };
+    let made = tokio::task::spawn_blocking(move || {
+        let text = Vec::from(text);
+        variant(if is_ended { ended(text) } else { text }, compress)
+    });
+    let variant = made.await.map_err(io::Error::other).and_then(|made| made);
+    let variant = variant.map_err(|error| Failure::new(Reason::Internal, error.to_string()))?;
     let is_known = is_known(headers, &variant.tag);
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
@@ -53,6 +51,15 @@ pub(super) async fn answer(file: PathBuf, headers: &HeaderMap) -> Result<Respons
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(response)
+}
+
+/// A playlist that stopped growing before all was made: what it has is played to its end, and players don't wait for more.
+fn ended(mut text: Vec<u8>) -> Vec<u8> {
+    let says = |what: &[u8]| text.windows(what.len()).any(|words| words == what);
+    if says(GROWING) && !says(END) {
+        text.extend_from_slice(END);
+    }
+    text
 }
 
 fn variant(text: Vec<u8>, compress: bool) -> io::Result<Variant> {

@@ -101,15 +101,18 @@ impl Call {
         Ok(())
     }
 
-    /// Gives up an upload of which more came than its length, or than is allowed (section 4.4.2).
+    /// What is said of an upload of which more came than its length, so that the service has failed it, or than is allowed: then
+    /// it is given up here (section 4.4.2).
     pub(super) async fn overrun(&self, id: &str, length: Option<i64>) -> Refusal {
-        self.discard(id).await;
         let refusal = match length {
             Some(length) => {
-                let message = format!("more came than the {length} bytes of the upload, which is given up");
+                let message = format!("more came than the {length} bytes of the upload, which has failed by that");
                 Refusal::inconsistent_length(message)
             }
-            None => Refusal::too_large(self),
+            None => {
+                self.discard(id).await;
+                Refusal::too_large(self)
+            }
         };
         refusal.with(UPLOAD_COMPLETE, answer::boolean(false))
     }

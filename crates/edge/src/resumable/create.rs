@@ -100,6 +100,7 @@ async fn fill(
     let append = Append {
         upload_id: upload.id.clone(),
         is_last,
+        strict: true,
         expected,
         ..Append::default()
     };

@@ -44,15 +44,17 @@ async fn run(call: &Call, headers: &HeaderMap, body: Arriving) -> Result<Respons
         .end(offset)
         .zip(upload.size_bytes)
         .is_some_and(|(end, length)| end > length);
-    if is_beyond && !is_complete {
-        return Err(call.overrun(&upload.id, upload.size_bytes).await);
-    }
-    let length = check_length(call, &upload, &fields, is_last)?;
+    let length = match is_beyond && !is_complete {
+        // Refused like content that turns out to be too long.
+        true => upload.size_bytes,
+        false => check_length(call, &upload, &fields, is_last)?,
+    };
     let append = Append {
         upload_id: upload.id.clone(),
         offset,
         size: length.filter(|_| upload.size_bytes.is_none()),
         is_last,
+        strict: true,
         expected,
     };
     // A client that never got the final response gets it now: an append of nothing changes nothing.

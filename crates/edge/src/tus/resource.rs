@@ -14,7 +14,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    append::{Append, Arriving, append, misplaced},
+    append::{Append, Arriving, append, check_place},
     tail, uploads,
 };
 
@@ -63,16 +63,23 @@ pub(super) async fn patch(call: &Call, id: UploadId, body: Arriving) -> Result<R
     }
     let offset = fields::count(headers, &UPLOAD_OFFSET)?.ok_or_else(|| wrong(&UPLOAD_OFFSET, "must be set"))?;
     let expected = checksum::expected(headers)?;
-    let size = match fields::count(headers, &UPLOAD_LENGTH)? {
-        Some(size) => declared(call, id, offset, size).await?,
+    let size = fields::count(headers, &UPLOAD_LENGTH)?;
+    let size = size
+        .map(|size| check_size(size, call.edge.settings.upload_bytes_max))
+        .transpose()?;
+    // Whoever wrote before makes durable what it got, instead of being cut off.
+    let upload = call.upload(id, true).await?;
+    let size = match size {
+        Some(size) => declared(&upload, offset, size)?,
         None => None,
     };
+    check_place(offset, &upload)?;
     let append_all = Append {
         upload_id: id.to_string(),
         offset,
         size,
-        is_last: false,
         expected,
+        ..Append::default()
     };
     let upload = append(&call.edge, &call.caller, append_all, body).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
@@ -94,9 +101,7 @@ pub(super) async fn delete(call: &Call, id: UploadId) -> Result<Response, Refusa
 
 /// The length that a PATCH names, if it is new. It is written down only with an append in its place, so that one that is refused
 /// changes nothing.
-async fn declared(call: &Call, id: UploadId, offset: i64, size: i64) -> Result<Option<i64>, Failure> {
-    let size = check_size(size, call.edge.settings.upload_bytes_max)?;
-    let upload = call.upload(id, true).await?;
+fn declared(upload: &Upload, offset: i64, size: i64) -> Result<Option<i64>, Failure> {
     match upload.size_bytes {
         Some(known) if known == size => return Ok(None),
         Some(known) => {
@@ -105,9 +110,7 @@ async fn declared(call: &Call, id: UploadId, offset: i64, size: i64) -> Result<O
         }
         None => {}
     }
-    if offset != upload.durable_offset {
-        return Err(misplaced(offset, &upload));
-    }
+    check_place(offset, upload)?;
     if size < offset {
         return Err(wrong(
             &UPLOAD_LENGTH,

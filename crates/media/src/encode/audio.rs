@@ -43,10 +43,12 @@ const US_PER_SECOND: i64 = 1_000_000;
 /// Where a run's sound is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AudioReading {
-    /// From where the plan says. If it seeks, what is missing is not filled up, so that a bad seek is seen.
+    /// From where the plan says. What is missing is not filled up, so that a bad seek is seen.
     Planned,
-    /// From the source's start; what is missing is silence.
+    /// From the source's start. What is missing is not filled up, so that it can be counted.
     FromStart,
+    /// From the source's start; what is missing is silence.
+    FilledUp,
     /// From nowhere: all of the run is silence.
     Silence,
 }
@@ -70,7 +72,9 @@ pub async fn encode_audio(
     args.words(["-copyts", "-vn", "-threads", "1", "-filter_complex_threads", "1"]);
     let graph = match reading {
         AudioReading::Silence => silence(audio, run),
-        AudioReading::Planned | AudioReading::FromStart => sound(work, audio, run, reading, &mut args),
+        AudioReading::Planned | AudioReading::FromStart | AudioReading::FilledUp => {
+            sound(work, audio, run, reading, &mut args)
+        }
     };
     args.words(["-filter_complex", &graph, "-map", "[run]"]);
     encoder(&mut args, audio);
@@ -126,7 +130,7 @@ fn sound(
         // In samples of the source, whatever the manual says.
         let first = cut_us.saturating_mul(audio.sample_rate.into()) / US_PER_SECOND;
         graph += &format!(":async=1:first_pts={first}");
-        if run.end_frame.is_some() {
+        if run.end_frame.is_some() && reading == AudioReading::FilledUp {
             graph += ",apad";
         }
     }

@@ -81,6 +81,52 @@ async fn easy_content_gets_a_lower_cap_and_takes_fewer_bytes_and_hard_content_th
     assert_eq!(trial.caps.of(&plan.video.unwrap().rungs[0]), 900_000);
 }
 
+/// How much less like the source a rung may be with the trial's cap than without any, in SSIM: what nobody sees.
+const SSIM_LOSS_MAX: f64 = 0.002;
+
+/// The bytes and the SSIM of the largest rung of one chunk.
+async fn weighed(bench: &Bench, source: &std::path::Path, part: &crate::VideoPlan, caps: Caps) -> (u64, f64) {
+    let scratch = bench.scratch();
+    let work = bench.workspace(source, &scratch);
+    let job = ChunkJob {
+        caps,
+        ..ChunkJob::new(0, 1)
+    };
+    let made = encode_chunk(&work, part, &job, |_| {}).await.unwrap();
+    let size = (part.rungs[0].width, part.rungs[0].height);
+    let measured = likeness::measure(&work, part, &[&made.pieces[0]], size).await.unwrap();
+    let bytes = std::fs::metadata(&made.pieces[0]).unwrap().len();
+    (bytes, measured[0].unwrap().ssim)
+}
+
+#[tokio::test]
+async fn a_lower_cap_keeps_the_quality_of_easy_content() {
+    let bench = Bench::new().await;
+    let easy = format!("testsrc=s=320x180:r=15:d={SECONDS}");
+    let hard = format!("testsrc2=s=320x180:r=15:d={SECONDS},noise=alls=12:allf=t");
+    let mut capped = Vec::new();
+    for (picture, name) in [(easy, "easy.mp4"), (hard, "hard.mp4")] {
+        let (plan, source) = planned(&bench, &picture, name).await;
+        let caps = tried(&bench, &plan, &source).await.caps;
+        let video = plan.video.unwrap();
+        capped.push(caps.of(&video.rungs[0]));
+        // Neither the first, nor one that the trial looked at.
+        let mut part = crate::VideoPlan {
+            chunks: vec![video.chunks[5].clone()],
+            ..video
+        };
+        let (bytes, with_cap) = weighed(&bench, &source, &part, caps).await;
+        part.rungs[0].bitrate_max = 100_000_000;
+        let (bytes_free, without) = weighed(&bench, &source, &part, Caps::default()).await;
+        assert!(bytes <= bytes_free + bytes_free / 50, "{name}: {bytes}, {bytes_free}");
+        if name == "easy.mp4" {
+            assert!(with_cap >= without - SSIM_LOSS_MAX, "{with_cap}, {without}");
+        }
+    }
+    assert!(capped[0] <= 225_000, "a quarter of the ladder's is enough: {capped:?}");
+    assert_eq!(capped[1], 900_000, "the ladder's");
+}
+
 #[tokio::test]
 async fn excerpts_are_few_and_spread_over_what_is_there() {
     let bench = Bench::new().await;

@@ -4,7 +4,7 @@ use super::{
     testing::{CONSTANT, Clip, ONE_RUN, VARIABLE, decoded_frames, fragments, glued},
     *,
 };
-use crate::{SegmentPlan, TICKS_PER_SECOND};
+use crate::{SegmentPlan, TICKS_PER_SECOND, hostile::mutate::Random};
 
 fn name(number: u32) -> String {
     format!("s-{number:05}.m4s")
@@ -239,26 +239,13 @@ fn audio_is_cut_at_the_frame_nearest_to_each_start() {
     assert_eq!(decoded_frames(&whole, "a:0"), track.frames);
 }
 
-/// A small generator, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % limit
-    }
-}
-
 #[test]
 fn damaged_files_are_errors_and_nothing_worse() {
     let clip = Clip::new("30", CONSTANT);
     let segments = clip.segments(TICKS_PER_SECOND);
     let video = fs::read(clip.encode(&segments, "null", "chunk.mp4")).unwrap();
     let audio = fs::read(clip.encode_audio()).unwrap();
-    let mut random = Random(42);
+    let mut random = Random::new(42);
     let mut refused = 0;
     for round in 0..400 {
         let source = if round % 2 == 0 { &video } else { &audio };

@@ -118,6 +118,7 @@ impl RecutTrack {
             height: self.height,
             timescale: self.timescale,
             pieces: self.segments.iter().map(piece).collect(),
+            silenced_ms: 0,
         }
     }
 }

@@ -58,17 +58,18 @@ pub(super) fn of_video(plan: &VideoPlan, rungs: &[Joined<'_>]) -> Result<VideoDa
         .with("firstMissingSeconds", format!("{first_s:.3}")))
 }
 
-/// Measures the audio against the plan; `made` is `None` if there is no sound at all. With video it may lack as much as the
-/// video, otherwise only what rounding explains.
+/// Measures the audio against the plan; `made` is `None` if there is no sound at all, and `silenced_ms` of it stand
+/// in for what can't be decoded. With video it may lack as much as the video, otherwise only what rounding explains.
 pub(super) fn check_audio(
     plan: &AudioPlan,
     made: Option<&Joined<'_>>,
+    silenced_ms: i64,
     video: Option<&VideoPlan>,
 ) -> Result<(), Failure> {
     let spans = made.iter().flat_map(|made| &made.spans);
     let heard = spans.filter(|span| span.piece.is_some()).map(|span| span.duration);
     let made_ms = heard.sum::<std::time::Duration>().as_millis();
-    let missing_ms = plan.duration_ms - i64::try_from(made_ms).unwrap_or(i64::MAX);
+    let missing_ms = plan.duration_ms - i64::try_from(made_ms).unwrap_or(i64::MAX) + silenced_ms;
     let rounding_ms = AUDIO_SHORT_MS_MAX.max(plan.duration_ms * AUDIO_SHORT_PERCENT_MAX / 100);
     let percent_max = video.map_or(0.0, |video| video.missing_percent_max);
     let percent = percent(missing_ms, plan.duration_ms);

@@ -143,12 +143,18 @@ fn subtitle_group(listing: &Listing<'_>) -> Vec<Alternative> {
     let choices: Vec<(&str, bool)> = tracks()
         .map(|planned| (planned.language.as_str(), planned.forced))
         .collect();
+    // No more than one of a group (RFC 8216, 4.3.4.1). A forced one is chosen by its language, and is not what people read.
+    let default = tracks().position(|planned| planned.default && !planned.forced);
+    let chosen = |place: usize| match default {
+        Some(default) if choices[default] == choices[place] => default == place,
+        _ => !choices[..place].contains(&choices[place]),
+    };
     let alternative = |(place, planned): (usize, &crate::SubtitlePlan)| Alternative {
         group: Group::Subtitles { forced: planned.forced },
         name: track_name(&languages, place),
         language: language(&planned.language).to_owned(),
-        is_default: false,
-        auto_select: !choices[..place].contains(&choices[place]),
+        is_default: default == Some(place),
+        auto_select: chosen(place),
         uri: segments_name(&planned.name),
     };
     tracks().enumerate().map(alternative).collect()

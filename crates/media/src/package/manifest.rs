@@ -97,7 +97,7 @@ fn audio(out: &mut String, listing: &Listing<'_>) {
         *out += &format!(
             "<AdaptationSet contentType=\"audio\" mimeType=\"audio/mp4\" lang=\"{code}\" segmentAlignment=\"true\" \
              startWithSAP=\"1\">\n<AudioChannelConfiguration schemeIdUri=\"{CHANNELS}\" value=\"{}\"/>\n\
-             <Role schemeIdUri=\"{ROLE}\" value=\"{role}\"/>\n<Label>{name}</Label>\n",
+             <Label>{name}</Label>\n<Role schemeIdUri=\"{ROLE}\" value=\"{role}\"/>\n",
             plan.channels
         );
         let sampling = format!("audioSamplingRate=\"{}\"", joined.set.timescale);

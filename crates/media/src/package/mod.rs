@@ -171,7 +171,8 @@ fn whole_audio<'a>(plan: &'a Plan, made: &'a [RunPieces]) -> Result<Vec<(&'a Aud
             return Err(inconsistent(format!("{} lacks run {}", planned.name, sets.len())));
         }
         let joined = joined::audio(&sets)?;
-        damage::check_audio(planned, joined.as_ref(), plan.video.as_ref())?;
+        let silenced_ms = sets.iter().map(|set| set.silenced_ms).sum();
+        damage::check_audio(planned, joined.as_ref(), silenced_ms, plan.video.as_ref())?;
         // A track that is over before its first frame is none.
         tracks.extend(joined.map(|joined| (planned, joined)));
     }

@@ -220,6 +220,7 @@ fn made() -> (Plan, Vec<ChunkPieces>, AudioPieces) {
             height,
             timescale,
             pieces: numbers.map(piece).collect(),
+            silenced_ms: 0,
         }
     };
     let chunk = |chunk: u32| {
@@ -339,6 +340,21 @@ fn audio_may_lack_what_rounding_explains_or_the_plan_allows() {
     );
     plan.video.as_mut().unwrap().missing_percent_max = 10.0;
     package(&plan, &of(&chunks, Some(&audio))).unwrap();
+}
+
+#[test]
+fn silence_in_place_of_what_can_not_be_decoded_is_missing() {
+    let (mut plan, chunks, AudioPieces(mut audio)) = made();
+    plan.audios[0].duration_ms = 6000;
+    plan.video.as_mut().unwrap().missing_percent_max = 10.0;
+    audio.silenced_ms = 540;
+    package(&plan, &of(&chunks, Some(&AudioPieces(audio.clone())))).unwrap();
+    audio.silenced_ms = 2000;
+    let failure = package(&plan, &of(&chunks, Some(&AudioPieces(audio)))).unwrap_err();
+    assert_eq!(
+        (failure.reason, failure.metadata["missingMs"].as_str()),
+        (Reason::SourceDamaged, "2000")
+    );
 }
 
 #[test]

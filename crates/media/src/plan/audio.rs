@@ -18,6 +18,10 @@ const EXACT_TICKS_PER_SECOND: i64 = 16_000;
 /// The shortest run, and the longest one, in ticks of 1/90000 s: two segments and about a minute.
 const RUN_TICKS_MIN: i64 = 8 * TICKS;
 const RUN_TICKS_MAX: i64 = 60 * TICKS;
+/// While the source arrives, the runs that begin within this many ticks are as long as the chunks of the picture there, one
+/// segment each: playing begins when both are made.
+const FIRST_RUNS_TICKS: i64 = 8 * TICKS;
+const FIRST_RUN_TICKS: i64 = 4 * TICKS;
 const TICKS: i64 = super::TICKS_PER_SECOND;
 /// A track that is there whole and no longer than this is one run.
 const ONE_RUN_TICKS_MAX: i64 = 120 * TICKS;
@@ -122,6 +126,7 @@ fn runs(known: &Known<'_>, plan: &AudioPlan, place: usize, length_us: i64) -> Ve
         // What lies before is decoded for each run, so that runs as long as that cost twice the decoding of one.
         (AudioSeek::FromStart, _) => start.max(RUN_TICKS_MIN),
         (_, PlanView::Whole) => start.clamp(RUN_TICKS_MIN, RUN_TICKS_MAX),
+        _ if start < FIRST_RUNS_TICKS => FIRST_RUN_TICKS,
         _ => (start / ARRIVING_PARTS).clamp(RUN_TICKS_MIN, RUN_TICKS_MAX),
     };
     let mut borders = vec![0];
@@ -163,5 +168,35 @@ pub(super) fn numbered(kind: &str, place: usize) -> String {
         kind.to_owned()
     } else {
         format!("{kind}-{}", place + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbench::Bench;
+
+    /// Where no seek is exact, each run decodes all that lies before it: runs that double keep that from being quadratic.
+    #[tokio::test]
+    async fn long_tracks_that_can_not_be_searched_are_decoded_three_times_at_most() {
+        let bench = Bench::new().await;
+        let clip = bench.ffmpeg("-f lavfi -i sine=d=2 -c:a aac", "clip.mka");
+        let probe = bench.probe(&clip).await.unwrap();
+        for (minutes, view) in [(3, PlanView::Whole), (181, PlanView::Whole), (600, PlanView::Index)] {
+            let length_ms: i64 = minutes * 60_000;
+            let plans = tracks(&Known {
+                probe: &probe,
+                extents: &[Some((0, length_ms))],
+                base_us: Some(0),
+                view,
+                video: None,
+                bytes: &|_, _, _| None,
+            });
+            assert_eq!(plans[0].seek, AudioSeek::FromStart);
+            let ends = plans[0].runs.iter().map(|run| run.end_ms().unwrap_or(length_ms));
+            let decoded: i64 = ends.sum();
+            assert!(decoded <= 3 * length_ms, "{minutes} minutes: {decoded} ms are decoded");
+            assert!(plans[0].runs.len() > 4, "and it is spread over workers");
+        }
     }
 }

@@ -5,6 +5,14 @@ use super::{ChunkPlan, TICKS_PER_SECOND, segments::Cut};
 
 /// The most segments in one chunk: 12 s.
 const SEGMENTS_MAX: usize = 3;
+/// The most segments in one chunk where there is little to encode in each: 5 minutes, which is soon done all the same.
+const CHEAP_SEGMENTS_MAX: usize = 75;
+/// A chunk is worth its process with so many pixels to encode, of all rungs together: that takes more than twenty times as
+/// long as to start an encoder, and the time of a chunk is bounded by it.
+const WORK_PIXELS_MIN: i64 = 240_000_000;
+/// A chunk of many segments is at most one part in so many of what lies before it: while a source arrives, nobody waits
+/// for long until its bytes are there.
+const BEFORE_PARTS: usize = 4;
 /// The same within the first minute: 8 s, the shortest that costs no more than one command for everything would.
 const EARLY_SEGMENTS_MAX: usize = 2;
 /// So many chunks at the start have one segment.
@@ -32,12 +40,13 @@ pub(super) fn lead_chunks(chunks: &[ChunkPlan], rungs: usize) -> usize {
     chunks.iter().take_while(|chunk| end(chunk) <= until).count().max(1)
 }
 
-/// Puts segments together. `keyframes` are the timestamps where decoding can begin, ascending.
-pub(super) fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64]) -> Vec<ChunkPlan> {
+/// Puts segments together. `keyframes` are the timestamps where decoding can begin, ascending; `pixels` are those that are
+/// encoded of each frame, of all rungs together.
+pub(super) fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64], pixels: i64) -> Vec<ChunkPlan> {
     let mut chunks = Vec::new();
     let mut start = 0;
     while start < cuts.len() {
-        let size = size(cuts, start, chunks.len(), keyframes);
+        let size = size(cuts, start, chunks.len(), keyframes, pixels);
         let (taken, rest) = cuts[start..].split_at(size);
         chunks.push(ChunkPlan {
             start_pts: taken[0].start_pts,
@@ -57,12 +66,12 @@ pub(super) fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64]) -> Vec<ChunkP
 
 /// How many segments the next chunk has. Of the two longest choices, that one is taken after which the next chunk has less
 /// to decode before its first frame.
-fn size(cuts: &[Cut], start: usize, chunks: usize, keyframes: &[i64]) -> usize {
+fn size(cuts: &[Cut], start: usize, chunks: usize, keyframes: &[i64], pixels: i64) -> usize {
     let left = cuts.len() - start;
     let most = match chunks {
         ..SHORT_CHUNKS => 1,
         _ if cuts[start].segment.start_ticks < EARLY_TICKS => EARLY_SEGMENTS_MAX,
-        _ => SEGMENTS_MAX,
+        _ => SEGMENTS_MAX.max(worthwhile(&cuts[start..], pixels).min(start / BEFORE_PARTS)),
     };
     let longest = (left / LEFT_PER_CHUNK).clamp(1, most);
     let is_crumb = |cut: &Cut| cut.segment.duration_ticks < LAST_ALONE_TICKS_MIN;
@@ -73,11 +82,22 @@ fn size(cuts: &[Cut], start: usize, chunks: usize, keyframes: &[i64]) -> usize {
         let next = cuts.get(start + size)?.start_pts;
         Some(next.saturating_sub(keyframe_before(keyframes, next).unwrap_or(i64::MIN)))
     };
-    if longest == SEGMENTS_MAX && lead(longest - 1) < lead(longest) {
+    if longest >= SEGMENTS_MAX && lead(longest - 1) < lead(longest) {
         longest - 1
     } else {
         longest
     }
+}
+
+/// How many segments are worth a process.
+fn worthwhile(cuts: &[Cut], pixels: i64) -> usize {
+    let mut work: i64 = 0;
+    let is_little = |cut: &&Cut| {
+        let before = work;
+        work = work.saturating_add(cut.segment.frames.saturating_mul(pixels));
+        before < WORK_PIXELS_MIN
+    };
+    cuts.iter().take(CHEAP_SEGMENTS_MAX).take_while(is_little).count()
 }
 
 /// The last keyframe that is shown at or before `pts`.
@@ -91,6 +111,9 @@ fn keyframe_before(keyframes: &[i64], pts: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::{super::SegmentPlan, *};
+
+    /// Those of a frame of 1920x1080.
+    const PIXELS: i64 = 2_073_600;
 
     fn cuts(count: u32) -> Vec<Cut> {
         let segment = |number: u32| SegmentPlan {
@@ -108,7 +131,7 @@ mod tests {
     }
 
     fn sizes(count: u32, keyframes: &[i64]) -> Vec<usize> {
-        group(&cuts(count), i64::from(count) * 4000, keyframes)
+        group(&cuts(count), i64::from(count) * 4000, keyframes, PIXELS)
             .iter()
             .map(|chunk| chunk.segments.len())
             .collect()
@@ -124,11 +147,56 @@ mod tests {
     }
 
     #[test]
+    fn chunks_are_longer_where_there_is_little_in_them() {
+        // Two hours with one frame a second, and rungs that have 4 million pixels together.
+        let mut cuts = cuts(1800);
+        cuts.iter_mut().for_each(|cut| cut.segment.frames = 4);
+        let group = |pixels| {
+            group(
+                &cuts,
+                7_200_000,
+                &(0..7200).map(|n| n * 1000).collect::<Vec<_>>(),
+                pixels,
+            )
+        };
+        let chunks = group(4_000_000);
+        assert!(chunks.len() < 140, "{}", chunks.len());
+        let (mut end, mut short) = (0, 0);
+        for chunk in &chunks {
+            assert_eq!(chunk.start_ticks(), end, "no gap");
+            let before = usize::try_from(end / 360_000).unwrap();
+            assert!(
+                chunk.segments.len() <= 15.min((before / 4).max(3)),
+                "{} at {end}",
+                chunk.segments.len()
+            );
+            short += usize::from(chunk.segments.len() < 15);
+            end += chunk.duration_ticks();
+        }
+        assert_eq!(end, 7200 * TICKS_PER_SECOND);
+        assert!(short < 30, "short at both ends alone: {short}");
+        // Next to nothing in each frame: the time of a chunk is bounded, and so is their number.
+        let tiny = group(1);
+        let longest = tiny.iter().map(|chunk| chunk.segments.len()).max().unwrap();
+        assert!(
+            longest == CHEAP_SEGMENTS_MAX && tiny.len() < 70,
+            "{longest}, {}",
+            tiny.len()
+        );
+        // One frame that is work enough: as everywhere.
+        assert!(
+            group(WORK_PIXELS_MIN)
+                .iter()
+                .all(|chunk| chunk.segments.len() <= SEGMENTS_MAX)
+        );
+    }
+
+    #[test]
     fn a_crumb_at_the_end_stays_with_what_comes_before() {
         let with_last = |count: u32, ticks: i64| {
             let mut cuts = cuts(count);
             cuts.last_mut().unwrap().segment.duration_ticks = ticks;
-            let chunks = group(&cuts, i64::from(count) * 4000, &[0]);
+            let chunks = group(&cuts, i64::from(count) * 4000, &[0], PIXELS);
             chunks.iter().map(|chunk| chunk.segments.len()).collect::<Vec<_>>()
         };
         assert_eq!(with_last(2, 89_999), [2], "a short clip is one chunk");
@@ -139,7 +207,7 @@ mod tests {
     #[test]
     fn the_first_minute_is_led_but_no_more_than_half() {
         let led = |count: u32, rungs| {
-            let chunks = group(&cuts(count), i64::from(count) * 4000, &[0]);
+            let chunks = group(&cuts(count), i64::from(count) * 4000, &[0], PIXELS);
             let led = lead_chunks(&chunks, rungs);
             chunks[..led].iter().map(ChunkPlan::duration_ticks).sum::<i64>() / TICKS_PER_SECOND
         };
@@ -157,7 +225,7 @@ mod tests {
 
     #[test]
     fn chunks_leave_no_gap_and_seek_to_the_keyframe_before() {
-        let chunks = group(&cuts(20), 80_000, &[-500, 3000, 30_000]);
+        let chunks = group(&cuts(20), 80_000, &[-500, 3000, 30_000], PIXELS);
         assert_eq!((chunks[0].start_pts, chunks[0].seek_pts), (0, None));
         assert_eq!((chunks[1].start_pts, chunks[1].seek_pts), (4000, Some(3000)));
         assert!(chunks.windows(2).all(|pair| pair[0].end_pts == pair[1].start_pts));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{ByteRange, Plan, make_early_plan};
-use crate::{Arrived, ChunkJob, Layout, encode_chunk, layout, probe, testbench::*};
+use crate::{Arrived, AudioReading, ChunkJob, Layout, encode_audio, encode_chunk, layout, probe, testbench::*};
 
 /// Twelve seconds with many bytes and B-frames: the first megabyte is not all of it.
 const PICTURE: &str = "-f lavfi -i testsrc2=s=320x180:r=30:d=12 -f lavfi -i sine=d=12 -f lavfi -i sine=300:d=12";
@@ -105,6 +105,34 @@ async fn check(bench: &Bench, name: &str, file: &Path, tail_bytes: usize) {
         assert!(made[0] == made[1], "{name}: chunk {index} of a view is another one");
     }
     assert_eq!(video, planned, "{name}: but for the bytes");
+    check_sound(bench, name, &early, file, &arriving, &ranges).await;
+}
+
+/// Fails unless each run of sound comes out of what is there for it as it comes out of the whole file.
+async fn check_sound(bench: &Bench, name: &str, early: &Plan, file: &Path, arriving: &Arriving, ranges: &[ByteRange]) {
+    let mut runs = 0;
+    for audio in &early.audios {
+        for (place, run) in audio.runs.iter().enumerate() {
+            let bytes = run.bytes.unwrap();
+            let view = arriving.view(bench.path("run"), &[ranges, &[bytes]].concat());
+            let mut made = Vec::new();
+            for source in [&view, &file.to_owned()] {
+                let scratch = bench.scratch();
+                let work = bench.workspace(source, &scratch);
+                let output = encode_audio(&work, audio, place, AudioReading::Planned, |_| {})
+                    .await
+                    .unwrap();
+                made.push(std::fs::read(output).unwrap());
+            }
+            assert!(
+                made[0] == made[1],
+                "{name}: run {place} of {} of a view is another one",
+                audio.name
+            );
+            runs += usize::from(bytes.end < arriving.there.size);
+        }
+    }
+    assert!(runs > 0, "{name}: no run can be made before all of the file is there");
 }
 
 #[tokio::test]

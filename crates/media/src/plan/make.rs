@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Error, Probe, VideoStream, Workspace,
     index::{self, Index, VideoIndex},
-    probe::{check_duration, probe_own, read_mastering},
+    probe::{check_duration, check_frame_rate, probe_own, read_mastering},
 };
 
 /// Containers whose headers claim a duration that is the file's own, so that a shorter file was cut.
@@ -91,6 +91,7 @@ fn lay_out(
         let timeline = timeline(stream, &index.video)?;
         source.duration_ms = ticks_to_ms(timeline.end_ticks);
         check_duration(source.duration_ms, limits)?;
+        check_frame_rate(timeline.frames.len(), source.duration_ms, limits)?;
         describe(&mut source, &timeline);
         let tone_map = work.tools.tone_maps() && stream.colour.is_hdr();
         video = Some(video_plan(probe, stream, &timeline, &index.video, ladder, tone_map));
@@ -162,7 +163,8 @@ fn video_plan(
     tone_map: bool,
 ) -> VideoPlan {
     let rungs = ladder.fit(stream.width, stream.height, stream.colour.is_hdr());
-    let chunks = chunks::group(&timeline.cut(), timeline.end_pts, &index.keyframes);
+    let pixels = rungs.iter().map(|rung| i64::from(rung.width) * i64::from(rung.height));
+    let chunks = chunks::group(&timeline.cut(), timeline.end_pts, &index.keyframes, pixels.sum());
     VideoPlan {
         stream_index: stream.index,
         time_base: stream.time_base,

@@ -260,6 +260,9 @@ pub struct SubtitlePlan {
     pub stream_index: u32,
     /// Shown also to those who did not ask for subtitles.
     pub forced: bool,
+    /// The source says that it is the one to show.
+    #[serde(default)]
+    pub default: bool,
 }
 
 #[cfg(test)]

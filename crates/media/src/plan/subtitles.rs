@@ -13,6 +13,7 @@ pub(super) fn tracks(streams: &[SubtitleStream]) -> Vec<SubtitlePlan> {
         language: stream.language.clone(),
         stream_index: stream.index,
         forced: stream.forced,
+        default: stream.default,
     };
     streams.iter().enumerate().map(track).collect()
 }

@@ -51,6 +51,10 @@ const VERSION: u32 = 7;
 /// Clients don't fetch it, but a line must be there (draft-pantos-hls-rfc8216bis, 4.4.4.7).
 const GAP_URI: &str = "gap";
 
+/// Where a viewer begins, in seconds: with the first segment, all of which is shown (RFC 8216, 4.3.5.2). Not 0, which Shaka
+/// Player takes for not being told, and then begins near the end.
+const START_S: &str = "0.001";
+
 impl MediaPlaylist {
     /// The target duration for entries of these durations, in seconds: the longest, rounded as the rule wants it.
     #[must_use]
@@ -74,7 +78,7 @@ impl fmt::Display for MediaPlaylist {
         writeln!(f, "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:{kind}")?;
         if self.kind == PlaylistKind::Event {
             // Otherwise a player would begin near the end, as in a broadcast (RFC 8216, 6.3.3).
-            f.write_str("#EXT-X-START:TIME-OFFSET=0\n")?;
+            writeln!(f, "#EXT-X-START:TIME-OFFSET={START_S}")?;
         }
         f.write_str(if self.keyframes_only {
             "#EXT-X-I-FRAMES-ONLY\n"
@@ -164,7 +168,7 @@ c/b.m4s
 ";
         assert_eq!(text, expected);
         let growing = expected
-            .replace(":VOD\n", ":EVENT\n#EXT-X-START:TIME-OFFSET=0\n")
+            .replace(":VOD\n", ":EVENT\n#EXT-X-START:TIME-OFFSET=0.001\n")
             .replace("#EXT-X-ENDLIST\n", "");
         assert_eq!(playlist(PlaylistKind::Event).to_string(), growing);
         let text_track = MediaPlaylist {

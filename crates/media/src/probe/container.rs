@@ -11,8 +11,11 @@ use std::{
 
 use reelway_domain::{Failure, Reason};
 
+use super::encrypted::is_encrypted;
 use crate::Error;
 
+const ENCRYPTED: &str =
+    "The file is encrypted (DRM), so it can't be decoded here. Upload a copy that is not protected.";
 const NO_INDEX: &str = "The file ends before its index (the moov box), so it can't be played. The recording or \
                                    the copy was cut short: copy it again from where it was made.";
 const STILL_PICTURE: &str = "The file is a still picture. Upload a video or audio file.";
@@ -43,11 +46,11 @@ enum Outline {
     Refused(Failure),
 }
 
-/// Refuses what is empty, a still picture, or shorter than it says itself. True for a whole MP4, MOV or Matroska file.
+/// Refuses what is empty, encrypted, a still picture, or shorter than it says itself. True for a whole MP4, MOV or Matroska file.
 ///
 /// # Errors
-/// `SOURCE_EMPTY`, `SOURCE_NOT_MEDIA`, `SOURCE_TRUNCATED`; `INTERNAL` if the file can't be read.
-pub(super) async fn check(path: &Path) -> Result<bool, Error> {
+/// `SOURCE_EMPTY`, `SOURCE_NOT_MEDIA`, `SOURCE_CODEC_UNSUPPORTED`, `SOURCE_TRUNCATED`; `INTERNAL` if the file can't be read.
+pub(crate) async fn check(path: &Path) -> Result<bool, Error> {
     let path = path.to_owned();
     let looked = tokio::task::spawn_blocking(move || look(&mut File::open(path)?)).await;
     match looked
@@ -111,7 +114,15 @@ fn boxes(file: &mut (impl Read + Seek), length: u64) -> io::Result<Outline> {
                 cut_short(end - length)
             });
         }
-        has_index |= &kind == b"moov";
+        if &kind == b"moov" {
+            has_index = true;
+            if is_encrypted(file, at + 8, end)? {
+                return Ok(Outline::Refused(Failure::new(
+                    Reason::SourceCodecUnsupported,
+                    ENCRYPTED,
+                )));
+            }
+        }
         at = end;
         if at >= length {
             break;
@@ -186,7 +197,7 @@ fn no_index() -> Outline {
 }
 
 /// Fills as much of `buffer` as there is from `at` on.
-fn read_at(file: &mut (impl Read + Seek), at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_at(file: &mut (impl Read + Seek), at: u64, buffer: &mut [u8]) -> io::Result<usize> {
     file.seek(SeekFrom::Start(at))?;
     let mut count = 0;
     while count < buffer.len() {

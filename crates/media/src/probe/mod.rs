@@ -1,6 +1,7 @@
 //! What a source is: one run of ffprobe over the headers, and a refusal in plain words if nothing can be made of it.
 
-mod container;
+pub(crate) mod container;
+mod encrypted;
 mod geometry;
 mod language;
 mod mastering;
@@ -266,6 +267,23 @@ pub(crate) fn check_duration(duration_ms: i64, limits: &Limits) -> Result<(), Fa
     Err(Failure::new(Reason::SourceLimitExceeded, message)
         .with("limit", max)
         .with("actual", seconds))
+}
+
+/// Refuses more frames a second than the operator wants, which are work that the duration doesn't show.
+///
+/// # Errors
+/// `SOURCE_LIMIT_EXCEEDED`.
+pub(crate) fn check_frame_rate(frames: usize, duration_ms: i64, limits: &Limits) -> Result<(), Failure> {
+    let max = limits.frame_rate_max;
+    let (frames, milliseconds) = (frames as u128, u128::try_from(duration_ms).unwrap_or(0).max(1000));
+    if frames * 1000 <= u128::from(max) * milliseconds {
+        return Ok(());
+    }
+    let actual = u64::try_from(frames * 1000 / milliseconds).unwrap_or(u64::MAX);
+    let message = format!("The source has {actual} frames a second; at most {max} are taken.");
+    Err(Failure::new(Reason::SourceLimitExceeded, message)
+        .with("limit", max)
+        .with("actual", actual))
 }
 
 #[cfg(test)]

@@ -14,16 +14,15 @@ use nix::{
     },
     unistd::{Pid, getpid, getppid},
 };
+use reelway_domain::Reason;
 use seccompiler::BpfProgram;
 use tokio::process::Command;
 
-use super::{Invocation, syscalls};
-use crate::Limits;
+use super::{Invocation, SandboxLevel, landlock, syscalls};
+use crate::{Error, Limits};
 
 /// The most open files: ffmpeg needs one for each input and output, and the loader one at a time.
 const OPEN_FILES_MAX: u64 = 256;
-/// How far below the server an encoder stands in the scheduler's eyes.
-const NICENESS: i32 = 10;
 /// After the CPU limit's first signal, which can be caught, the one that can't comes so much later.
 const CPU_GRACE_SECONDS: u64 = 2;
 
@@ -33,10 +32,15 @@ struct Restrictions {
     limits: [(Resource, u64, u64); 5],
     files: Option<OwnedFd>,
     calls: Option<BpfProgram>,
+    niceness: i32,
 }
 
 /// Makes a command restrict itself before it becomes the program.
-pub(super) fn confine(command: &mut Command, limits: &Limits, invocation: &Invocation<'_>, files: Option<OwnedFd>) {
+///
+/// # Errors
+/// `INTERNAL` if the source or the scratch directory can't be opened, or the kernel can't do what is required of it.
+pub(super) fn confine(command: &mut Command, limits: &Limits, invocation: &Invocation<'_>) -> Result<(), Error> {
+    let (files, calls) = of_the_kernel(limits.sandbox, invocation)?;
     // Each process works on one thread, but helper threads of the decoders count too.
     let cpu_seconds = invocation.wall_max.as_secs() * 2 + 1;
     let wanted = [
@@ -59,10 +63,32 @@ pub(super) fn confine(command: &mut Command, limits: &Limits, invocation: &Invoc
         server: getpid(),
         limits,
         files,
-        calls: syscalls::filter(),
+        calls,
+        niceness: invocation.urgency.niceness(),
     };
     // SAFETY: the closure only makes system calls on values that exist already; it neither allocates nor takes locks.
     unsafe { command.pre_exec(move || restrictions.apply()) };
+    Ok(())
+}
+
+/// The parts of the sandbox that not every kernel has.
+fn of_the_kernel(
+    level: SandboxLevel,
+    invocation: &Invocation<'_>,
+) -> Result<(Option<OwnedFd>, Option<BpfProgram>), Error> {
+    let failed = |why: String| Error::new(Reason::Internal, format!("the sandbox can't be built: {why}"));
+    if level == SandboxLevel::Off {
+        return Ok((None, None));
+    }
+    let files = landlock::ruleset(invocation.program, invocation.source, invocation.scratch)
+        .map_err(|error| failed(error.to_string()))?;
+    let calls = syscalls::filter();
+    if level == SandboxLevel::Require && (files.is_none() || calls.is_none()) {
+        return Err(failed(
+            "the kernel lacks Landlock or seccomp, and both are required".to_owned(),
+        ));
+    }
+    Ok((files, calls))
 }
 
 impl Restrictions {
@@ -77,7 +103,7 @@ impl Restrictions {
             setrlimit(resource, soft, hard)?;
         }
         // SAFETY: a plain system call. Being less polite than wished is no reason to fail.
-        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, self.niceness) };
         if let Some(ruleset) = &self.files {
             restrict_self(ruleset)?;
         }

@@ -6,6 +6,7 @@
 mod confine;
 mod confinement;
 mod landlock;
+mod level;
 mod lines;
 mod outcome;
 mod spawner;
@@ -27,10 +28,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
-pub use self::confinement::Confinement;
 pub(crate) use self::outcome::Finished;
+pub use self::{confinement::Confinement, level::SandboxLevel};
 use self::{lines::Lines, spawner::Group, tail::Tail};
-use crate::{Error, Limits};
+use crate::{Error, Limits, Urgency};
 
 /// Counts processes of ffmpeg and ffprobe by how they ended.
 const EXITS: &str = "reelway_ffmpeg_exits_total";
@@ -51,6 +52,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) wall_max: Duration,
     /// How long it may go without getting further; `None` if its output doesn't tell.
     pub(crate) stall_max: Option<Duration>,
+    /// How soon somebody waits for it.
+    pub(crate) urgency: Urgency,
 }
 
 /// What a line of standard output says about the process.
@@ -155,9 +158,7 @@ async fn start(limits: &Limits, invocation: &Invocation<'_>) -> Result<Group, Er
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    let files = landlock::ruleset(invocation.program, invocation.source, invocation.scratch)
-        .map_err(|e| Error::new(Reason::Internal, format!("the sandbox can't be built: {e}")))?;
-    confine::confine(&mut command, limits, invocation, files);
+    confine::confine(&mut command, limits, invocation)?;
     let group = spawner::spawn(command)
         .await
         .map_err(|e| Error::io("starting ffmpeg", &e))?;

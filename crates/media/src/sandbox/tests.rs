@@ -3,6 +3,8 @@ use std::{path::PathBuf, time::Duration};
 use super::*;
 use crate::{input::Args, testbench::Bench};
 
+mod escapes;
+
 /// An encode that would take hours.
 fn endless(scratch: &Path) -> Vec<OsString> {
     let mut args = Vec::new();
@@ -31,6 +33,7 @@ fn invocation<'a>(program: &'a Path, args: Vec<OsString>, scratch: &'a Path) -> 
         file_bytes_max: 1 << 20,
         wall_max,
         stall_max: None,
+        urgency: Urgency::Soon,
     }
 }
 
@@ -195,6 +198,19 @@ async fn limits_reach_the_child_and_its_environment_is_empty() {
         Some(0),
         "1 MiB at most"
     );
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_the_most_polite() {
+    let bench = Bench::new().await;
+    let (scratch, sh) = (bench.scratch(), Path::new("/bin/sh"));
+    let args = vec!["-c".into(), "test $(nice) = 17".into()];
+    let invocation = Invocation {
+        urgency: Urgency::Whenever,
+        ..invocation(sh, args, &scratch)
+    };
+    let finished = run(bench.tools.limits(), invocation, &bench.cancel, |_| Ok(Step::Waiting));
+    assert_eq!(finished.await.unwrap().status.code(), Some(0));
 }
 
 #[tokio::test]

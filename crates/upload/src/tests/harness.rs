@@ -14,7 +14,7 @@ use reelway::v1::{self, UploadChunk, upload_service_client::UploadServiceClient}
 use reelway_auth::Identity;
 use reelway_blob::{DiskStore, Sharing};
 use reelway_bus::Bus;
-use reelway_catalog::{Catalog, Upload};
+use reelway_catalog::{Catalog, Commit, Opened, Upload};
 use reelway_domain::{Failure, FileEpoch, Reason, Tenant};
 use reelway_rpc::{GrpcServer, from_status};
 use tempfile::TempDir;
@@ -157,6 +157,21 @@ impl Node {
         };
         let answer = self.client.clone().abort_upload(request).await;
         Ok(answer.map_err(failure)?.into_inner().upload.unwrap())
+    }
+
+    /// A later writer completes an upload in the catalog alone, so that nothing here hears of it.
+    pub(crate) async fn completed_elsewhere(&self, id: &str) {
+        let row = self.row(id).await;
+        let opened = self
+            .catalog
+            .open_writer(&row.tenant, row.id, self.store.writer_id())
+            .await;
+        let Opened::Writer(later) = opened.unwrap() else {
+            panic!("the upload has ended");
+        };
+        let (epoch, size) = (later.writer_epoch, later.size.unwrap());
+        let completed = self.catalog.complete_upload(row.id, epoch, size).await.unwrap();
+        assert!(matches!(completed, Commit::Done(_)), "{completed:?}");
     }
 
     /// The upload's row.

@@ -54,6 +54,11 @@ async fn all_about(client: &Client, upload_id: &str) -> Vec<Result<(), Failure>>
         upload_id: upload_id(),
         ..Default::default()
     };
+    let tail = v1::PutUploadTailRequest {
+        upload_id: upload_id(),
+        offset: 1,
+        data: "bc".into(),
+    };
     let (mut one, mut two) = (client.clone(), client.clone());
     let streamed = async {
         let mut answers = one.stream_upload(tokio_stream::iter([stream])).await?.into_inner();
@@ -64,6 +69,7 @@ async fn all_about(client: &Client, upload_id: &str) -> Vec<Result<(), Failure>>
     all.push(two.get_upload(get(&upload_id(), false)).await.map(drop));
     all.push(two.get_upload(get(&upload_id(), true)).await.map(drop));
     all.push(two.write_upload(tokio_stream::iter([write])).await.map(drop));
+    all.push(two.put_upload_tail(tokio_stream::iter([tail])).await.map(drop));
     all.push(two.create_upload_grant(grant).await.map(drop));
     all.push(two.complete_upload(complete).await.map(drop));
     all.push(two.abort_upload(abort).await.map(drop));
@@ -131,11 +137,11 @@ async fn scopes_are_needed() {
     let may = reasons(all_about(&reader, &upload.id).await);
     assert_eq!(
         may,
-        [missing, None, missing, missing, missing, missing, missing],
+        [missing, None, missing, missing, missing, missing, missing, missing],
         "only GetUpload"
     );
     let nobody = node.client_of(scoped(&[Scope::JobsRead, Scope::JobsWrite])).await;
-    assert_eq!(reasons(all_about(&nobody, &upload.id).await), [missing; 7]);
+    assert_eq!(reasons(all_about(&nobody, &upload.id).await), [missing; 8]);
     for client in [reader.clone(), nobody] {
         let created = client.clone().create_upload(v1::CreateUploadRequest::default()).await;
         assert_eq!(failure(created.unwrap_err()).reason, Reason::PermissionMissing);
@@ -154,7 +160,7 @@ async fn a_grant_writes_its_upload_as_it_was_signed() {
     let client = node.client_of(with(granted(&mine))).await;
     let on_other = all_about(&client, &other.id).await;
     // What grants are no good for at all doesn't depend on the upload.
-    let expected = [Reason::UploadNotFound; 7];
+    let expected = [Reason::UploadNotFound; 8];
     for (answer, not_found) in on_other.into_iter().zip(expected) {
         let reason = answer.unwrap_err().reason;
         assert!(reason == not_found || reason == Reason::PermissionMissing, "{reason}");

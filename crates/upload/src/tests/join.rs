@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use reelway::v1::{self, CreateUploadRequest, UploadState};
+use reelway_catalog::{Limit, NewLimits};
 use reelway_domain::{Reason, Tenant};
 use sha2::{Digest as _, Sha256};
 
@@ -162,6 +163,32 @@ async fn only_living_partial_uploads_are_parts() {
         node.store.list_uploads().await.unwrap().len(),
         files,
         "nothing is left of the attempts"
+    );
+}
+
+#[tokio::test]
+async fn a_part_taken_twice_counts_twice() {
+    let node = Node::start().await;
+    let limits = NewLimits {
+        bytes_max: Some(Limit::Max(10)),
+        uploads_open_max: None,
+    };
+    node.catalog.set_limits(&Tenant::single(), limits).await.unwrap();
+    let six = part(&node, Some(6), &"abcdef".into()).await;
+    refused(node.create_with(of([&six, &six])).await, Reason::QuotaExceeded);
+    node.abort(&six.id).await.unwrap();
+    let three = part(&node, Some(3), &"abc".into()).await;
+    let joined = node.create_with(of([&three, &three])).await.unwrap();
+    assert_eq!(ended(&node, &joined.id).await.state(), UploadState::Complete);
+    assert_eq!(bytes(&node, &joined.id).await, b"abcabc");
+    // A length that isn't known in time: it can't become complete, and isn't tried for ever.
+    let late = part(&node, None, &Bytes::new()).await;
+    let joined = node.create_with(of([&late, &late, &late])).await.unwrap();
+    node.write(vec![finish(chunk(&late, 0, "abc"))]).await.unwrap();
+    let failed = ended(&node, &joined.id).await;
+    assert_eq!(
+        (failed.state(), failed.error.unwrap().reason.as_str()),
+        (UploadState::Failed, "QUOTA_EXCEEDED")
     );
 }
 

@@ -5,6 +5,8 @@ use reelway::v1::{self, CreateUploadRequest, PutUploadTailRequest, UploadState};
 use reelway_auth::{Access, Identity, UploadGrant};
 use reelway_domain::{Failure, Offset, Reason, Timestamp, limits};
 
+use tokio_stream::wrappers::ReceiverStream;
+
 use super::harness::*;
 
 const SIZE: usize = 100_000;
@@ -89,6 +91,37 @@ async fn a_tail_that_comes_while_a_writer_is_there_is_compared_too() {
     let mut stream = stream;
     assert_eq!(stream.end().await.unwrap().state(), UploadState::Complete);
     assert_eq!((node.stored(&upload.id), tails(&node).await), (content.to_vec(), 0));
+}
+
+#[tokio::test]
+async fn a_tail_that_lies_is_forgotten_also_if_it_comes_last() {
+    let (node, content) = (Node::start().await, content(SIZE));
+    let upload = node.create(Some(SIZE)).await;
+    let (mut stream, _) = Stream::open(&node, chunk(&upload, 0, content.slice(..10))).await;
+    put(&node, runs(&upload, &Bytes::from(vec![7; SIZE]), TAIL, SIZE))
+        .await
+        .unwrap();
+    stream.send(chunk(&upload, 10, content.slice(10..))).await;
+    let done = stream.end().await.unwrap();
+    assert_eq!((done.state(), done.tail_offset), (UploadState::Complete, None));
+    assert_eq!(node.get(&upload.id).await.tail_offset, None);
+    assert_eq!((node.stored(&upload.id), tails(&node).await), (content.to_vec(), 0));
+}
+
+#[tokio::test]
+async fn of_two_that_send_a_tail_at_once_the_later_one_goes_on() {
+    let (node, content) = (Node::start().await, content(SIZE));
+    let upload = node.create(Some(SIZE)).await;
+    let all = runs(&upload, &content, TAIL, 7000);
+    let (messages, receiver) = tokio::sync::mpsc::channel(1);
+    let mut client = node.client.clone();
+    let stuck = tokio::spawn(async move { client.put_upload_tail(ReceiverStream::new(receiver)).await });
+    messages.send(all[0].clone()).await.unwrap();
+    until(async || tails(&node).await == 1).await;
+    put(&node, all).await.unwrap();
+    let ended = patient(stuck).await.unwrap();
+    refused(ended.map_err(failure).map(drop), Reason::WriterSuperseded);
+    assert_eq!(tails(&node).await, 1, "one draft at a time");
 }
 
 #[tokio::test]

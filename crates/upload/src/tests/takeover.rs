@@ -95,8 +95,20 @@ async fn complete_upload_takes_an_idle_stream_over() {
     let (mut stream, _) = Stream::open(&node, flush(chunk(&upload, 0, "abc"))).await;
     stream.answer().await.unwrap().unwrap();
     let complete = node.complete(&upload.id, 3).await.unwrap();
-    match stream.end().await {
-        Ok(upload) => assert_eq!(upload, complete),
-        Err(failure) => assert_eq!(failure.reason, Reason::WriterSuperseded),
-    }
+    refused(stream.end().await, Reason::WriterSuperseded);
+    assert_eq!(node.get(&upload.id).await, complete);
+}
+
+/// Invariant 3: the bytes of whoever completed the upload may be others.
+#[tokio::test]
+async fn a_stream_that_was_taken_over_has_no_part_in_the_success_of_another() {
+    let node = Node::start().await;
+    let upload = node.create(Some(3)).await;
+    let (mut old, _) = Stream::open(&node, chunk(&upload, 0, "")).await;
+    // Another process, of which no hint tells: the old stream finds out when it completes what is complete by then.
+    node.completed_elsewhere(&upload.id).await;
+    old.send(chunk(&upload, 0, "old")).await;
+    let failure = refused(old.end().await, Reason::WriterSuperseded);
+    assert_eq!(durable(&failure), 3);
+    assert_eq!(node.get(&upload.id).await.state(), UploadState::Complete);
 }

@@ -2,12 +2,12 @@
 //! reader is not its own witness; it takes well-formed boxes for granted.
 
 /// The flags of `tfhd` (8.8.7) and `trun` (8.8.8) that say which fields are there.
-const TFHD_BASE_OFFSET: u32 = 0x1;
+pub(super) const TFHD_BASE_OFFSET: u32 = 0x1;
 const TFHD_DESCRIPTION: u32 = 0x2;
 const TFHD_DURATION: u32 = 0x8;
 const TFHD_SIZE: u32 = 0x10;
 const TFHD_FLAGS: u32 = 0x20;
-const TRUN_DATA_OFFSET: u32 = 0x1;
+pub(super) const TRUN_DATA_OFFSET: u32 = 0x1;
 const TRUN_FIRST_FLAGS: u32 = 0x4;
 const TRUN_DURATION: u32 = 0x100;
 const TRUN_SIZE: u32 = 0x200;
@@ -115,7 +115,7 @@ fn run(mut trun: Fields<'_>, decoded_at: &mut i64, duration: u32, flags: u32, sa
 }
 
 /// The bodies of the boxes of a type, among those that lie side by side in `bytes`.
-fn all<'a>(mut bytes: &'a [u8], kind: &'a [u8; 4]) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn all<'a>(mut bytes: &'a [u8], kind: &'a [u8; 4]) -> impl Iterator<Item = &'a [u8]> {
     std::iter::from_fn(move || {
         while !bytes.is_empty() {
             let size = usize::try_from(Fields(bytes).u32()).unwrap();
@@ -129,15 +129,26 @@ fn all<'a>(mut bytes: &'a [u8], kind: &'a [u8; 4]) -> impl Iterator<Item = &'a [
     })
 }
 
-fn only<'a>(bytes: &'a [u8], kind: &'a [u8; 4]) -> &'a [u8] {
+pub(super) fn only<'a>(bytes: &'a [u8], kind: &'a [u8; 4]) -> &'a [u8] {
     let found: Vec<&[u8]> = all(bytes, kind).collect();
     assert_eq!(found.len(), 1, "{}", kind.escape_ascii());
     found[0]
 }
 
+/// The types of the boxes that lie side by side in `bytes`.
+pub(super) fn kinds(mut bytes: &[u8]) -> Vec<String> {
+    let mut kinds = Vec::new();
+    while !bytes.is_empty() {
+        let size = usize::try_from(Fields(bytes).u32()).unwrap();
+        kinds.push(String::from_utf8(bytes[4..8].to_vec()).unwrap());
+        bytes = &bytes[size..];
+    }
+    kinds
+}
+
 /// The fields of a box that are not read yet.
 #[derive(Clone, Copy)]
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl Fields<'_> {
     fn take<const N: usize>(&mut self) -> [u8; N] {
@@ -146,15 +157,15 @@ impl Fields<'_> {
         *taken
     }
 
-    fn skip(&mut self, bytes: usize) {
+    pub(super) fn skip(&mut self, bytes: usize) {
         self.0 = &self.0[bytes..];
     }
 
-    fn u32(&mut self) -> u32 {
+    pub(super) fn u32(&mut self) -> u32 {
         u32::from_be_bytes(self.take())
     }
 
-    fn i64(&mut self) -> i64 {
+    pub(super) fn i64(&mut self) -> i64 {
         i64::from_be_bytes(self.take())
     }
 
@@ -162,7 +173,7 @@ impl Fields<'_> {
         (there != 0).then(|| self.u32())
     }
 
-    fn version_and_flags(&mut self) -> (u8, u32) {
+    pub(super) fn version_and_flags(&mut self) -> (u8, u32) {
         let word = self.u32();
         ((word >> 24) as u8, word & 0xFF_FFFF)
     }

@@ -52,15 +52,13 @@ pub(super) struct Seen {
     pub(super) sizes: Vec<(u32, u32)>,
 }
 
-/// Sends a clip the way of every upload; the rungs have these short sides.
-pub(super) async fn transcode(clip: &Clip, short_sides: &[u32]) -> Outcome {
-    let bench = Bench::new().await;
-    let source = clip.make(bench.dir.path());
+/// A ladder whose rungs have these short sides.
+pub(super) fn ladder(short_sides: &[u32]) -> Ladder {
     let rung = |&short_side: &u32| Rung {
         short_side,
         bitrate_max: short_side * 4000,
     };
-    let ladder = Ladder {
+    Ladder {
         rungs: short_sides.iter().map(rung).collect(),
         speed: EncoderSpeed::Fast,
         crf: 21,
@@ -68,7 +66,18 @@ pub(super) async fn transcode(clip: &Clip, short_sides: &[u32]) -> Outcome {
         codec: reelway_domain::VideoCodec::H264,
         hdr_rung: false,
         download: true,
-    };
+    }
+}
+
+/// Sends a clip the way of every upload; the rungs have these short sides.
+pub(super) async fn transcode(clip: &Clip, short_sides: &[u32]) -> Outcome {
+    let bench = Bench::new().await;
+    let source = clip.make(bench.dir.path());
+    through(bench, source, ladder(short_sides)).await
+}
+
+/// Sends a file of a bench's directory the way of every upload.
+pub(super) async fn through(bench: Bench, source: PathBuf, ladder: Ladder) -> Outcome {
     let job = bench.job_with(std::fs::read(&source).unwrap(), ladder).await;
     let ended = bench.run_woken_to_end(job).await;
     assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
@@ -101,8 +110,8 @@ pub(super) async fn faithful(clip: &Clip, short_sides: &[u32]) -> Seen {
         geometry(video);
         frames = same_pictures(source, video, clip);
     }
-    assert_eq!(played.audio.is_some(), !clip.audio.is_empty());
-    if let Some(audio) = &played.audio {
+    assert_eq!(played.audio().is_some(), !clip.audio.is_empty());
+    if let Some(audio) = played.audio() {
         let heard = same_sound(source, audio, starts[0]);
         in_sync(source, &played.videos[0], &frames, heard);
     }

@@ -9,7 +9,7 @@ pub(super) const CODE_BITS: usize = 12;
 /// The sound: a beep of 0.1 s at each full second.
 const BEEPS: &str = "aevalsrc=0.5*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.1):s=48000";
 
-/// What to make. The default is a usual clip that is long enough for five chunks, one of which has two segments.
+/// What to make. The default is a usual clip that is long enough for four chunks.
 pub(super) struct Clip {
     /// The file's name; its end says which container it is.
     pub(super) name: &'static str,
@@ -47,7 +47,7 @@ impl Default for Clip {
             name: "clip.mp4",
             size: (320, 180),
             rate: "30",
-            seconds: 21.5,
+            seconds: 13.5,
             retimed: "",
             video: "-c:v libx264 -preset superfast -crf 14 -bf 3 -g 75 -pix_fmt yuv420p",
             audio: "-c:a aac",

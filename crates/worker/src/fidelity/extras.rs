@@ -43,8 +43,8 @@ async fn a_storyboard() {
     let dir = &outcome.played.dir;
     let text = std::fs::read_to_string(dir.join("storyboard.vtt")).unwrap();
     let cues: Vec<&str> = text.lines().filter(|line| line.contains("#xywh=")).collect();
-    assert_eq!(cues.len(), 22);
-    for (second, cue) in cues.iter().enumerate().take(21) {
+    assert_eq!(cues.len(), 14);
+    for (second, cue) in cues.iter().enumerate().take(13) {
         let (sheet, place) = cue.split_once("#xywh=").unwrap();
         let place: Vec<&str> = place.split(',').collect();
         let filter = format!(

@@ -64,13 +64,33 @@ pub(super) fn compare(
         words.extend(["-map", pad, "-fps_mode", "passthrough", "-f", "rawvideo", file]);
     }
     run("ffmpeg", dir, &words);
-    let stats = std::fs::read_to_string(dir.join("ssim.txt")).unwrap();
-    let value = |line: &str| line.split_once("All:")?.1.split(' ').next()?.parse().ok();
     Pictures {
         source: frames(&dir.join("source.gray")),
         result: frames(&dir.join("result.gray")),
-        likeness: stats.lines().map(|line| value(line).unwrap()).collect(),
+        likeness: measured(dir),
     }
+}
+
+/// How like each frame of the result is to the frame of the source that has the same place, scaled to `size`, where no frame
+/// has a code.
+pub(super) fn likeness(source: &Path, result: &Path, (width, height): (u32, u32)) -> Vec<f64> {
+    let dir = result.parent().unwrap();
+    let graph = format!(
+        "[0:v:0]format=yuv420p,settb=1/1000,setpts=N,scale={width}:{height}:flags=bicubic[s];\
+         [1:v:0]format=yuv420p,settb=1/1000,setpts=N[r];[r][s]ssim=stats_file=ssim.txt:shortest=1"
+    );
+    let (source, result) = (source.to_str().unwrap(), result.to_str().unwrap());
+    let inputs = ["-nostdin", "-v", "error", "-i", source, "-i", result];
+    let output = ["-filter_complex", &graph, "-fps_mode", "passthrough", "-f", "null", "-"];
+    run("ffmpeg", dir, &[&inputs[..], &output].concat());
+    measured(dir)
+}
+
+/// What the filter wrote of each pair of frames.
+fn measured(dir: &Path) -> Vec<f64> {
+    let stats = std::fs::read_to_string(dir.join("ssim.txt")).unwrap();
+    let value = |line: &str| line.split_once("All:")?.1.split(' ').next()?.parse().ok();
+    stats.lines().map(|line| value(line).unwrap()).collect()
 }
 
 /// The filters that make one row of grey pixels of each frame: a pixel for each bit of the code, and one for the flash.

@@ -8,7 +8,10 @@ use std::{
 use reelway_domain::JobId;
 use reelway_media::MASTER_PLAYLIST;
 
-use super::boxes::{Init, Sample};
+use super::{
+    boxes::{Init, Sample},
+    sections,
+};
 use crate::testing::Bench;
 
 /// A published job, laid out as it is served.
@@ -18,14 +21,18 @@ pub(super) struct Played {
     pub(super) download: Option<PathBuf>,
     /// The variants with a picture, in the playlist's order.
     pub(super) videos: Vec<Track>,
-    /// The default sound, if there is any.
-    pub(super) audio: Option<Track>,
+    /// The sounds, the default one first.
+    pub(super) audios: Vec<Track>,
 }
 
 /// A media playlist with everything in it.
 pub(super) struct Track {
     /// Width and height that the multivariant playlist promises; `None` for sound.
     pub(super) size: Option<(u32, u32)>,
+    /// The init section's address and those of the segments.
+    pub(super) uris: Vec<String>,
+    /// What the init section says of the codec, as playlists write it; only its beginning if it isn't H.264.
+    pub(super) codec: String,
     /// Init section and segments in one file.
     pub(super) file: PathBuf,
     pub(super) init: Init,
@@ -55,17 +62,17 @@ impl Played {
         }
         let text = read_text(&dir, MASTER_PLAYLIST);
         let mut lines = text.lines();
-        let (mut videos, mut audio) = (Vec::new(), None);
+        let (mut videos, mut audios) = (Vec::new(), Vec::<Track>::new());
         while let Some(line) = lines.next() {
             if let Some(attributes) = line.strip_prefix("#EXT-X-STREAM-INF:") {
                 let track = Track::read(&dir, lines.next().unwrap(), size(attributes));
                 if track.size.is_some() {
                     videos.push(track);
-                } else {
-                    audio = Some(track);
+                } else if audios.iter().all(|audio| audio.file != track.file) {
+                    audios.push(track);
                 }
             } else if line.starts_with("#EXT-X-MEDIA:TYPE=AUDIO") {
-                audio.get_or_insert_with(|| Track::read(&dir, quoted(line, "URI"), None));
+                audios.push(Track::read(&dir, quoted(line, "URI"), None));
             }
         }
         let download = published.download_key.map(|key| dir.join("c").join(key));
@@ -73,8 +80,18 @@ impl Played {
             dir,
             download,
             videos,
-            audio,
+            audios,
         }
+    }
+
+    /// The default sound, if there is any.
+    pub(super) fn audio(&self) -> Option<&Track> {
+        self.audios.first()
+    }
+
+    /// The pictures and the sounds.
+    pub(super) fn tracks(&self) -> impl Iterator<Item = &Track> {
+        self.videos.iter().chain(&self.audios)
     }
 
     /// What ffmpeg complains about when it plays all renditions from beginning to end.
@@ -87,6 +104,11 @@ impl Played {
             MASTER_PLAYLIST,
             "-map",
             "0",
+            // Ticks of a guessed frame rate would be too coarse for some.
+            "-enc_time_base",
+            "-1",
+            "-fps_mode",
+            "passthrough",
             "-f",
             "null",
             "-",
@@ -102,9 +124,11 @@ impl Track {
         assert!(!text.contains("DISCONTINUITY") && !text.contains("GAP"), "{text}");
         let with_tag = |tag| text.lines().find_map(|line| line.strip_prefix(tag));
         let target: f64 = with_tag("#EXT-X-TARGETDURATION:").unwrap().parse().unwrap();
-        let mut bytes = std::fs::read(dir.join(quoted(with_tag("#EXT-X-MAP:").unwrap(), "URI"))).unwrap();
-        let init = Init::read(&bytes);
-        let mut segments = Vec::new();
+        let map = quoted(with_tag("#EXT-X-MAP:").unwrap(), "URI");
+        let section = std::fs::read(dir.join(map)).unwrap();
+        sections::init(&section);
+        let (init, mut bytes, mut uris) = (Init::read(&section), section.clone(), vec![map.to_owned()]);
+        let (mut segments, mut number) = (Vec::new(), None);
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
             let Some(duration) = line.strip_prefix("#EXTINF:") else {
@@ -112,7 +136,12 @@ impl Track {
             };
             let duration: f64 = duration.trim_end_matches(',').parse().unwrap();
             assert!(duration.round() <= target, "{text}");
-            let segment = std::fs::read(dir.join(lines.next().unwrap())).unwrap();
+            let uri = lines.next().unwrap();
+            let segment = std::fs::read(dir.join(uri)).unwrap();
+            let next = sections::segment(&segment, &section);
+            assert!(number < Some(next), "segment {next} comes after {number:?}");
+            number = Some(next);
+            uris.push(uri.to_owned());
             let samples = init.samples(&segment);
             segments.push(Segment { duration, samples });
             bytes.extend(segment);
@@ -121,6 +150,8 @@ impl Track {
         std::fs::write(&file, bytes).unwrap();
         Self {
             size,
+            uris,
+            codec: sections::codec(&section),
             file,
             init,
             segments,

@@ -2,7 +2,11 @@
 
 use reelway_media::{MASTER_PLAYLIST, playlist};
 
-use super::{check::continuous, player::Played};
+use super::{
+    check::continuous,
+    manifest,
+    player::{Played, quoted, read_text},
+};
 
 /// How far the borders of two rungs' segments may lie apart, in seconds: not at all, but for reckoning.
 const BORDER_ERROR_S_MAX: f64 = 1e-9;
@@ -22,10 +26,26 @@ pub(super) fn check(played: &Played) {
         .map(|(name, text)| (name.as_str(), text.as_str()))
         .collect();
     assert_eq!(playlist::violations(MASTER_PLAYLIST, &files), [""; 0]);
-    for track in played.videos.iter().chain(&played.audio) {
-        continuous(track);
-    }
+    played.tracks().for_each(continuous);
     aligned(played);
+    named(played);
+    manifest::check(played);
+}
+
+/// The multivariant playlist calls the codecs what the init sections say, and all that can be chosen is in it.
+fn named(played: &Played) {
+    let text = read_text(&played.dir, MASTER_PLAYLIST);
+    let lists: Vec<String> = text
+        .lines()
+        .filter(|line| line.starts_with("#EXT-X-STREAM-INF:"))
+        .map(|line| quoted(line, "CODECS").to_lowercase())
+        .collect();
+    for (video, list) in played.videos.iter().zip(&lists) {
+        for track in std::iter::once(video).chain(played.audio()) {
+            let named = list.split(',').any(|codec| codec.starts_with(&track.codec));
+            assert!(named, "{} is not in {list}", track.codec);
+        }
+    }
 }
 
 /// A player may change from one rung to any other between two segments.

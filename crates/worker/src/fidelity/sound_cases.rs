@@ -5,6 +5,7 @@ use reelway_media::MASTER_PLAYLIST;
 use super::{
     check::{Outcome, continuous, faithful, same_sound, transcode},
     clip::Clip,
+    opinion,
     player::{Track, quoted, read_text},
     run, sound, source,
 };
@@ -40,6 +41,7 @@ async fn two_languages() {
         };
         let outcome = transcode(&clip, &[180]).await;
         assert_eq!(outcome.played.complaints(), "", "{name}");
+        opinion::asked(&outcome.played);
         let lines = renditions(&outcome, "AUDIO");
         let languages: Vec<&str> = lines.iter().map(|line| quoted(line, "LANGUAGE")).collect();
         assert_eq!(languages, ["de", "en"], "{name}");
@@ -108,7 +110,7 @@ async fn long_sound_in_runs() {
     let outcome = transcode(&clip, &[180]).await;
     assert_eq!(outcome.played.complaints(), "");
     let start = source::times(&outcome.source, "a:0")[0];
-    let (last, _) = same_sound(&outcome.source, outcome.played.audio.as_ref().unwrap(), start);
+    let (last, _) = same_sound(&outcome.source, outcome.played.audio().unwrap(), start);
     assert!(last > 148.0, "{last}");
 }
 
@@ -124,6 +126,7 @@ async fn words_are_shown_at_their_times() {
             ..Clip::default()
         };
         let outcome = transcode(&clip, &[180]).await;
+        opinion::asked(&outcome.played);
         let lines = renditions(&outcome, "SUBTITLES");
         assert_eq!(lines.len(), 1, "{name}");
         assert_eq!(quoted(&lines[0], "LANGUAGE"), "fr", "{name}");

@@ -51,7 +51,7 @@ async fn chunk(
         .chunks
         .get(index)
         .ok_or_else(|| internal(&"the plan has no such chunk"))?;
-    let source = job.source(&stored)?;
+    let source = job.source(&stored, scratch).await?;
     let work = job.workspace(&source, scratch, cancel);
     let encoded = if ran_out_of_memory(&job.claim.task) {
         media::encode_chunk_thriftily(&work, video, &chunk_job, throttled(job)).await?

@@ -1,7 +1,7 @@
 //! The tasks that make what a plan says: chunks, audio and pictures side by side, then the playlists, then the count.
 
 use reelway_domain::{Ladder, NewTask, TaskKind, TaskRef};
-use reelway_media::{self as media, ChunkPlan, Plan, PlanView, Rungs};
+use reelway_media::{self as media, ChunkPlan, Plan, PlanView, Rungs, VideoPlan};
 
 use super::{audio::RUNS_PER_TRACK, internal, needs::ready_at};
 
@@ -33,11 +33,7 @@ fn video(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
     let Some(video) = &plan.video else {
         return Ok(tasks);
     };
-    let ms = |ticks: i64| ticks * 1000 / media::TICKS_PER_SECOND;
-    let led_ms = ms(video.chunks[..video.lead_chunks.min(video.chunks.len())]
-        .iter()
-        .map(ChunkPlan::duration_ticks)
-        .sum());
+    let led_ms = led_ms(video);
     for (index, chunk) in video.chunks.iter().enumerate() {
         let is_led = index < video.lead_chunks;
         let index = i32::try_from(index).map_err(|error| internal(&error))?;
@@ -65,6 +61,16 @@ fn video(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
     Ok(tasks)
 }
 
+fn ms(ticks: i64) -> i64 {
+    ticks * 1000 / media::TICKS_PER_SECOND
+}
+
+/// How long what is led plays, in milliseconds.
+fn led_ms(video: &VideoPlan) -> i64 {
+    let led = video.chunks.iter().take(video.lead_chunks);
+    ms(led.map(ChunkPlan::duration_ticks).sum())
+}
+
 /// The trial, which is wanted before all chunks but those that are led.
 fn trial(plan: &Plan) -> Option<NewTask> {
     let video = plan.video.as_ref().filter(|_| !media::trial_chunks(plan).is_empty())?;
@@ -80,8 +86,10 @@ fn verify(plan: &Plan) -> Option<NewTask> {
     (plan.view != PlanView::Whole).then(|| NewTask::new(TaskRef::only(TaskKind::Verify), planned()))
 }
 
+/// The poster, which nobody waits for while there is nothing to play: it is due when what is led would have been seen.
 fn pictures(plan: &Plan) -> Option<NewTask> {
-    plan.video.as_ref().map(|_| NewTask {
+    plan.video.as_ref().map(|video| NewTask {
+        due_ms: led_ms(video),
         ready_at: ready_at(plan, TaskKind::Poster, 0),
         ..NewTask::new(TaskRef::only(TaskKind::Poster), planned())
     })

@@ -1,13 +1,15 @@
 //! Writing the playlists, counting the sums, and cleaning up behind the job.
 
-use reelway_blob::{KeyError, OutputKey};
+use std::collections::HashSet;
+
+use reelway_blob::OutputKey;
 use reelway_catalog::{Effect, Published, Task};
-use reelway_domain::{Failure, LeaseEpoch, Reason, TaskKind};
+use reelway_domain::{Failure, Reason, TaskKind, TaskState};
 use reelway_media::{self as media, ChunkPieces, PlaylistFile};
 use serde::Serialize;
 
 use super::{
-    Done, Job, internal, json, prefix, publish,
+    Done, Job, internal, json, prefix,
     results::{Storyboard, all_tasks, made, result, results},
     trial,
 };
@@ -120,34 +122,45 @@ async fn check_stored(job: &Job, tasks: &[Task], names: &[String]) -> Result<(),
     Err(Failure::new(Reason::Internal, message).into())
 }
 
-/// Removes what no player will ask for: the outputs of earlier claims, the playlists of when less was there, and the indexed
-/// copy of the source.
+/// Removes what no player will ask for: what claims made that don't count, what earlier plans laid out, the playlists of when
+/// less was there, and the indexed copies of the source. What is left goes with the job.
 async fn sweep(job: &Job, tasks: &[Task]) {
-    for task in tasks {
-        let keep_newest = task.kind != TaskKind::Plan;
-        let newest = task.lease_epoch.0;
-        for epoch in 1..=newest {
-            if epoch < newest || !keep_newest {
-                remove(job, prefix(task, LeaseEpoch(epoch))).await;
-            }
-            if publish::is_piece(task.kind) {
-                remove(job, publish::growing_prefix(task, LeaseEpoch(epoch))).await;
-            }
+    let id = &job.claim.job.id;
+    let left = match leftovers(job, tasks).await {
+        Ok(left) => left,
+        Err(failure) => {
+            return tracing::warn!(job.id = %id, message = failure.message, "could not look for outputs that don't count");
+        }
+    };
+    for prefix in left {
+        if let Err(error) = job.output.remove_prefix(&prefix).await {
+            tracing::warn!(%error, job.id = %id, "could not remove outputs that don't count");
         }
     }
 }
 
-/// Removes what can be removed: what is left goes with the job.
-async fn remove(job: &Job, prefix: Result<OutputKey, KeyError>) {
-    let removed = match prefix {
-        Ok(prefix) => job
-            .output
-            .remove_prefix(&prefix)
-            .await
-            .map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
+async fn leftovers(job: &Job, tasks: &[Task]) -> Result<Vec<OutputKey>, Failure> {
+    let kept = kept(job, tasks).await?;
+    let mut prefixes = job.output.prefixes().await?;
+    prefixes.retain(|prefix| !kept.contains(prefix.as_str()));
+    Ok(prefixes)
+}
+
+/// The prefixes of what counts: all that the tasks of the plan made, and whatever players are shown.
+async fn kept(job: &Job, tasks: &[Task]) -> Result<HashSet<String>, Failure> {
+    let counts = |task: &&Task| {
+        let is_copy_of_source = matches!(task.kind, TaskKind::Plan | TaskKind::Verify);
+        task.state == TaskState::Succeeded && !is_copy_of_source
     };
-    if let Err(error) = removed {
-        tracing::warn!(error, job.id = %job.claim.job.id, "could not remove outputs that don't count");
+    let mut kept = HashSet::new();
+    for task in tasks.iter().filter(counts) {
+        let prefix = prefix(task, task.lease_epoch).map_err(|error| internal(&error))?;
+        kept.insert(prefix.to_string());
     }
+    let shown = job.worker.catalog.playback(job.claim.job.id).await?;
+    let keys = shown.map(|shown| [Some(shown.prefix), shown.poster_key, shown.download_key]);
+    for key in keys.into_iter().flatten().flatten() {
+        kept.extend(key.split('/').next().map(str::to_owned));
+    }
+    Ok(kept)
 }

@@ -14,7 +14,7 @@ use super::{
 pub(super) async fn poster(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
     let stored = job.plan()?;
     let video = stored.video()?;
-    let source = job.source(&stored)?;
+    let source = job.source(&stored, scratch).await?;
     let file = media::take_poster(&job.workspace(&source, scratch, cancel), video).await?;
     let key = job.keep("poster.jpg", &file).await?;
     Ok(Done {

@@ -41,7 +41,8 @@ pub(super) async fn join(
     let mut out = File::create(file).await.map_err(|error| failure(&error))?;
     for key in keys {
         let key = key.parse().map_err(|error| internal(&error))?;
-        let mut piece = File::open(job.output.path(&key))
+        let local = job.output.local(&key, &file.with_extension("piece")).await;
+        let mut piece = File::open(local.map_err(Failure::from)?)
             .await
             .map_err(|error| failure(&error))?;
         io::copy(&mut piece, &mut out).await.map_err(|error| failure(&error))?;

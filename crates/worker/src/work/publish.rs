@@ -79,9 +79,7 @@ async fn offer(job: &Job, growing: Growing, poster_key: Option<String>) -> Resul
         storyboard_name: None,
         missing_frames: 0,
     };
-    let taken = catalog
-        .publish_growing(claim.job.id, &published, growing.segments)
-        .await;
+    let taken = catalog.publish_growing(&claim.task, &published, growing.segments).await;
     let taken = taken.map_err(Failure::from)?;
     if !taken {
         job.output.remove_prefix(&prefix).await.map_err(Failure::from)?;
@@ -91,12 +89,12 @@ async fn offer(job: &Job, growing: Growing, poster_key: Option<String>) -> Resul
 
 /// Where one claim of a task puts the playlists of what was there when it was done. They outlive the claim's own outputs,
 /// which are removed if it doesn't count.
-pub(super) fn growing_prefix(task: &Task, epoch: LeaseEpoch) -> Result<OutputKey, KeyError> {
+fn growing_prefix(task: &Task, epoch: LeaseEpoch) -> Result<OutputKey, KeyError> {
     format!("growing-{}", prefix(task, epoch)?).parse()
 }
 
 /// Whether tasks of a kind make what is published while it grows.
-pub(super) fn is_piece(kind: TaskKind) -> bool {
+fn is_piece(kind: TaskKind) -> bool {
     matches!(kind, TaskKind::Lead | TaskKind::Video | TaskKind::Audio)
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn subtitles(job: &Job, scratch: &Path, cancel: &CancellationTo
     let index = usize::try_from(job.claim.task.index).map_err(|error| internal(&error))?;
     let subtitles = plan.subtitles.get(index);
     let subtitles = subtitles.ok_or_else(|| internal(&"the plan has no such text track"))?;
-    let source = job.source(&stored)?;
+    let source = job.source(&stored, scratch).await?;
     let work = job.workspace(&source, scratch, cancel);
     let duration_ms = plan.source.duration_ms;
     let text = media::read_subtitles(&work, subtitles, plan.base_us(), duration_ms).await?;

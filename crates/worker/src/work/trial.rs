@@ -12,7 +12,7 @@ use super::{Done, Job, internal, json, results::result};
 /// Encodes a few excerpts. A trial that fails is no reason to fail a job: the ladder's caps hold then.
 pub(super) async fn trial(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
     let stored = job.plan()?;
-    let source = job.source(&stored)?;
+    let source = job.source(&stored, scratch).await?;
     let work = job.workspace(&source, scratch, cancel);
     let trial = match media::try_out(&work, &stored.plan, |progress| job.tell(&progress)).await {
         Ok(trial) => trial,

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use reelway_blob::{ArrivedBytes, ArrivedRun};
+use reelway_blob::{ArrivedBytes, ArrivedRun, SourcePlace};
 use reelway_catalog::Upload;
 use reelway_domain::{Failure, Offset, ReadyAt, Reason, TaskKind, UploadState};
 use reelway_media::{self as media, Arrived, ByteRange, Layout};
@@ -18,6 +18,8 @@ use super::{Job, internal, needs};
 
 /// The view's name in the scratch directory.
 const FILE_NAME: &str = "view";
+/// The name of a copy of the whole upload there.
+const COPY_NAME: &str = "source";
 /// A task that was too early waits for at least one part in so many more of what is there, so that looking costs little.
 const GROWTH_PARTS: u64 = 4;
 
@@ -47,8 +49,7 @@ pub(super) enum Sight {
 /// The source as this task can see it by now.
 pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error> {
     if job.claim.upload.state == UploadState::Complete {
-        let path = job.upload_path();
-        return Ok(Sight::Ready(View { path, index: None }));
+        return whole(job, &job.claim.upload, scratch).await;
     }
     let catalog = &job.worker.catalog;
     let upload = catalog.upload(&job.claim.upload.tenant, job.claim.upload.id).await;
@@ -56,8 +57,7 @@ pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error>
     match upload.state {
         UploadState::Receiving => {}
         UploadState::Complete => {
-            let path = job.worker.store.upload_path(upload.id, upload.file_epoch);
-            return Ok(Sight::Ready(View { path, index: None }));
+            return whole(job, &upload, scratch).await;
         }
         // The job ends with it.
         UploadState::Failed | UploadState::Aborted | UploadState::Expired => return Err(media::Error::Cancelled),
@@ -77,6 +77,18 @@ pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error>
     let path = scratch.join(FILE_NAME);
     let made = tokio::task::spawn_blocking(move || make(runs, &there, wanted, path));
     made.await.map_err(|error| internal(&error))?
+}
+
+/// All of a complete upload.
+async fn whole(job: &Job, upload: &Upload, scratch: &Path) -> Result<Sight, media::Error> {
+    let place = SourcePlace {
+        upload: upload.id,
+        file: upload.file_epoch,
+        key: upload.source_key.clone(),
+    };
+    let path = job.worker.store.source_file(&place, &scratch.join(COPY_NAME)).await;
+    let path = path.map_err(Failure::from)?;
+    Ok(Sight::Ready(View { path, index: None }))
 }
 
 /// The index of a file that is there whole, as it would be seen while it arrives; `None` if it would not.
@@ -138,6 +150,9 @@ fn wanted(job: &Job) -> Result<Wanted, media::Error> {
 async fn runs(job: &Job, upload: &Upload, size: u64) -> Result<Option<Vec<ArrivedRun>>, media::Error> {
     let (catalog, store) = (&job.worker.catalog, &job.worker.store);
     let Some(earlier) = catalog.earlier_bytes(upload).await.map_err(Failure::from)? else {
+        return Ok(None);
+    };
+    let Some(store) = store.disk() else {
         return Ok(None);
     };
     let run = |file, from: Offset, to: Offset| ArrivedRun {

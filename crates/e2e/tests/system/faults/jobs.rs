@@ -50,7 +50,7 @@ impl Job {
         let job = system.job_ended(&self.id, JOB_MAX).await;
         assert_eq!(job.state(), v1::JobState::Succeeded, "{job:?}");
         assert_eq!(job.missing_frames, 0, "{job:?}");
-        let events = self.mark.events(system, &self.id).await;
+        let events = self.events(system).await;
         let seqs: Vec<_> = events.iter().map(|event| event.seq).collect();
         assert_eq!(seqs, (self.mark.seq + 1..=job.event_seq).collect::<Vec<_>>());
         let count = |is_it: fn(&Change) -> bool| {
@@ -75,6 +75,11 @@ impl Job {
             "tasks that were done twice: {twice:?}, {missing} before the watch"
         );
         job
+    }
+
+    /// What happened since the beginning; the job must have ended.
+    pub(super) async fn events(&self, system: &System) -> Vec<v1::JobEvent> {
+        self.mark.events(system, &self.id).await
     }
 
     /// Fetches what players get, to below `dir`: every rung has every frame.

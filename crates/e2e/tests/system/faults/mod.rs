@@ -26,6 +26,7 @@ mod chaos;
 mod clock;
 mod commit;
 mod controllers;
+mod early;
 mod ending;
 mod ffmpeg;
 mod file;

@@ -3,6 +3,7 @@
 mod calls;
 mod cli;
 mod clip;
+mod environment;
 mod events;
 mod http;
 mod node;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     calls::upload,
     cli::Cli,
     clip::{Clip, Tool, clip, tool},
+    environment::environment,
     events::Mark,
     http::{get, get_ok},
     node::Node,

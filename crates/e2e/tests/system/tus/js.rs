@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::{environment, file, get, here, id};
-use crate::harness::{Node, Tool, within_secs};
+use super::{file, get, here, id};
+use crate::harness::{Node, Tool, environment, within_secs};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tus_js_client_uploads_in_every_way_it_knows() {
-    let packages = environment("node-env.sh", "tus-js-client", "package.json").await;
+    let packages = environment("node-env.sh", "tus-js-client", "tus/package.json").await;
     let node = Node::start().await;
     let (whole, path) = file(&node);
     let mut client = Tool::new("node");

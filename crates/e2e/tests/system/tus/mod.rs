@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use reelway::v1::{GetUploadRequest, Upload};
 
-use crate::harness::{Node, Tool, noise};
+use crate::harness::{Node, noise};
 
 /// Several chunks of 1 MiB and a rest.
 const SIZE: usize = (5 << 20) + 12_345;
@@ -22,14 +22,6 @@ fn file(node: &Node) -> (Vec<u8>, PathBuf) {
 /// Where the clients' scripts are.
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tus")
-}
-
-/// Makes an environment with what a client needs, by one of our scripts; gives what it prints.
-async fn environment(script: &str, name: &str, list: &str) -> PathBuf {
-    let script = here().join("../../../scripts/lib").join(script);
-    let mut make = Tool::new("bash");
-    let made = make.path(&script).args([name]).path(&here().join(list)).run().await;
-    PathBuf::from(made.trim())
 }
 
 /// The id at the end of a URL.

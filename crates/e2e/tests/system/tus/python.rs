@@ -1,11 +1,11 @@
 //! tuspy.
 
-use super::{SIZE, environment, file, get, here, id};
-use crate::harness::{Node, Tool};
+use super::{SIZE, file, get, here, id};
+use crate::harness::{Node, Tool, environment};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tuspy_stops_and_resumes_with_a_sha1_for_each_chunk() {
-    let python = environment("python-env.sh", "tuspy", "requirements.txt").await;
+    let python = environment("python-env.sh", "tuspy", "tus/requirements.txt").await;
     let node = Node::start().await;
     let (whole, path) = file(&node);
     let mut client = Tool::new(&python.to_string_lossy());

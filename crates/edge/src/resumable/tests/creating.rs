@@ -160,7 +160,7 @@ async fn r21_content_beyond_the_length_ends_the_upload() {
             (answer.status, answer.problem().as_str()),
             (400, "inconsistent-upload-length")
         );
-        assert_eq!(uploads(&node).await[0].state(), UploadState::Aborted);
+        assert_eq!(uploads(&node).await[0].state(), UploadState::Failed);
     }
 }
 

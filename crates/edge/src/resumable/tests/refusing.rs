@@ -1,6 +1,8 @@
 //! What is not taken.
 
-use reelway_auth::{Auth, AuthSettings, SigningKeys};
+use reelway_auth::{Auth, AuthSettings, SigningKeys, UploadGrant};
+use reelway_catalog::Catalog;
+use reelway_domain::{Reason, Tenant, Timestamp, UploadState};
 
 use super::harness::*;
 use crate::Settings;
@@ -158,4 +160,53 @@ async fn r28_every_request_says_who_it_is_from() {
         204,
         "what is offered is no secret"
     );
+}
+
+/// A judge whose grants are good with every other one.
+fn judge(catalog: &Catalog) -> Auth {
+    let settings = AuthSettings {
+        keys: SigningKeys::parse("the-key-of-these-tests-which-is-long-enough").unwrap(),
+        jwt: None,
+    };
+    Auth::new(settings, catalog.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn r21_content_beyond_the_length_ends_the_upload_also_for_the_holder_of_a_grant() {
+    let open = Node::with(Setup::shared()).await;
+    let setup = Setup {
+        auth: judge,
+        ..Setup::shared()
+    };
+    let node = open.beside_as(setup).await;
+    for chunks in [None, Some(&[&b"cde"[..], b"f"][..])] {
+        let path = created(&open, 5).await;
+        append(&open, &path, 0, "?0", b"ab").await;
+        let row = open.upload(id(&path)).await;
+        let grant = UploadGrant {
+            upload: row.id,
+            size: row.size,
+            content_type: row.content_type,
+            expires_at: Timestamp(i64::MAX - 1_000_000),
+        };
+        let granted = format!(
+            "{path}?access_token={}",
+            judge(&node.catalog).sign_grant(&Tenant::single(), &grant)
+        );
+        assert_eq!(call(&node, "DELETE", &granted, &[], b"").await.status, 403);
+        let headers = append_headers(2, "?0", "");
+        let answer = match chunks {
+            None => call(&node, "PATCH", &granted, &headers, b"cdef").await,
+            Some(chunks) => call_chunked(&node, "PATCH", &granted, &headers, chunks).await,
+        };
+        assert_eq!(
+            (answer.status, answer.value("upload-complete")),
+            (400, "?0"),
+            "{answer:?}"
+        );
+        assert_eq!(head(&node, &granted).await.status, 410, "{chunks:?}");
+        let row = open.upload(id(&path)).await;
+        let error = row.error.map(|failure| failure.reason);
+        assert_eq!((row.state, error), (UploadState::Failed, Some(Reason::SizeExceeded)));
+    }
 }

@@ -201,11 +201,23 @@ async fn runs_join_without_a_seam_in_mp4() {
 }
 
 #[tokio::test]
+async fn runs_of_ac3_join_without_a_seam_in_mp4() {
+    let bench = Bench::new().await;
+    let source = source(&bench, 27, (48_000, "stereo"), "-c:a ac3 -b:a 448k", "clip.mp4");
+    assert_eq!(exact(&bench, &source, 0..0).await.seek, AudioSeek::ByClock);
+}
+
+#[tokio::test]
 async fn runs_join_without_a_seam_where_times_are_rounded() {
     for (format, options, name) in [
         ((44_100, "stereo"), "-c:a aac -b:a 256k", "aac.mkv"),
         ((48_000, "mono"), "-c:a libopus -b:a 128k", "opus.mkv"),
         ((44_100, "stereo"), "-c:a libmp3lame -b:a 256k", "mp3.mkv"),
+        (
+            (48_000, "stereo"),
+            "-c:v libvpx -deadline realtime -c:a libopus -b:a 128k",
+            "opus.webm",
+        ),
     ] {
         let bench = Bench::new().await;
         let source = source(&bench, 27, format, options, name);
@@ -284,6 +296,25 @@ async fn a_run_without_sound_is_silence() {
     let (made, _) = run(&bench, &read, &audio, 1, AudioReading::Planned).await;
     let (silent, _) = run(&bench, &read, &audio, 1, AudioReading::Silence).await;
     assert_eq!((silent.frames, silent.init), (141, made.init));
+}
+
+#[tokio::test]
+async fn only_a_run_that_is_filled_up_hides_that_sound_is_missing() {
+    let bench = Bench::new().await;
+    for (name, seek) in [("clip.mp4", AudioSeek::ByClock), ("clip.mkv", AudioSeek::FromStart)] {
+        let source = source(&bench, 4, (48_000, "stereo"), "-c:a aac", name);
+        let (plan, read) = bench.plan(&source, &one_rung()).await.unwrap();
+        assert_eq!(plan.audios[0].seek, seek);
+        // 6 s are planned, of which 4 s can be decoded.
+        let mut audio = in_runs(&plan.audios[0], i64::MAX / 2048);
+        audio.runs[0].end_frame = Some(282);
+        for reading in [AudioReading::Planned, AudioReading::FromStart] {
+            let (made, _) = run(&bench, &read, &audio, 0, reading).await;
+            assert!((184..195).contains(&made.frames), "{name}: {}", made.frames);
+        }
+        let (made, _) = run(&bench, &read, &audio, 0, AudioReading::FilledUp).await;
+        assert_eq!(made.frames, 282, "{name}");
+    }
 }
 
 #[tokio::test]

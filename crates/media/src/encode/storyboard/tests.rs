@@ -64,13 +64,7 @@ async fn each_picture_is_from_its_time() {
         .await
         .unwrap();
     assert_eq!(sheets.len(), 1);
-    let mut command = std::process::Command::new("ffmpeg");
-    command.args(["-v", "error", "-i"]).arg(&sheets[0]);
-    let output = command
-        .args(["-vf", "scale=10:2:flags=area,format=gray", "-f", "rawvideo", "-"])
-        .output()
-        .unwrap();
-    for (n, grey) in output.stdout.iter().enumerate().take(14) {
+    for (n, grey) in greys(&sheets[0], (10, 2)).iter().enumerate().take(14) {
         // Full range: 16 is black and 235 is white.
         let second = i32::try_from(n).unwrap().saturating_sub(2).max(0);
         let expected = (20 + 15 * second - 16) * 255 / 219;
@@ -79,4 +73,44 @@ async fn each_picture_is_from_its_time() {
             "picture {n}: {grey}, not {expected}"
         );
     }
+}
+
+/// Of a long video only keyframes are decoded, and one of them lies near enough to the middle of each picture's time.
+#[tokio::test]
+async fn pictures_far_apart_are_the_keyframes_near_their_time() {
+    let bench = Bench::new().await;
+    // As our segments are: a keyframe every 4 s. Those frames are grey, all others are white.
+    let grey = "if(mod(N\\,4)\\,235\\,20+8*N/4)";
+    let picture = format!("-f lavfi -i color=black:s=64x64:r=1:d=96,format=yuv420p,geq=lum='{grey}':cb=128:cr=128");
+    let codec = "-c:v libx264 -crf 5 -g 4 -keyint_min 4 -sc_threshold 0 -bf 0";
+    let file = bench.ffmpeg(&format!("{picture} {codec}"), "clip.mp4");
+    let board = Storyboard {
+        duration_ms: 96_000,
+        interval_ms: KEYFRAMES_INTERVAL_MS_MIN,
+        count: 12,
+        width: 64,
+        height: 64,
+    };
+    let scratch = bench.scratch();
+    let sheets = draw_storyboard(&bench.workspace(&file, &scratch), &board, 0)
+        .await
+        .unwrap();
+    assert_eq!(sheets.len(), 1);
+    for (n, grey) in greys(&sheets[0], (10, 2)).iter().enumerate().take(12) {
+        // The middle of picture n is at 8 n + 4 s: that of keyframe 2 n + 1.
+        let expected = (20 + 8 * (2 * i32::try_from(n).unwrap() + 1) - 16) * 255 / 219;
+        assert!(
+            (i32::from(*grey) - expected).abs() < 8,
+            "picture {n}: {grey}, not {expected}"
+        );
+    }
+}
+
+/// The mean grey of each picture of a sheet.
+fn greys(sheet: &std::path::Path, (columns, rows): (u32, u32)) -> Vec<u8> {
+    let mut command = std::process::Command::new("ffmpeg");
+    command.args(["-v", "error", "-i"]).arg(sheet);
+    let filters = format!("scale={columns}:{rows}:flags=area,format=gray");
+    let output = command.args(["-vf", &filters, "-f", "rawvideo", "-"]).output().unwrap();
+    output.stdout
 }

@@ -9,6 +9,7 @@ fn subtitle(name: &str, language: &str, forced: bool) -> (SubtitlePlan, Subtitle
         language: language.into(),
         stream_index: 3,
         forced,
+        default: false,
     };
     let made = SubtitlePieces {
         rendition: name.into(),
@@ -75,6 +76,31 @@ fn alternatives_are_told_apart() {
             ("subtitles-2", "")
         ]
     );
+}
+
+#[test]
+fn one_text_at_most_is_shown_to_those_who_chose_none() {
+    let (mut plan, mut made) = with_tracks();
+    let (planned, text_made) = subtitle("subtitles-3", "de", false);
+    plan.subtitles.push(planned);
+    made.subtitles.push(text_made);
+    let flags = |plan: &Plan| -> Vec<(bool, bool)> {
+        let package = package(plan, &made).unwrap();
+        assert_eq!(violations(MASTER_PLAYLIST, &texts(&package)), [""; 0]);
+        let master = text(&package, MASTER_PLAYLIST);
+        let lines = master.lines().filter(|line| line.contains("TYPE=SUBTITLES"));
+        lines
+            .map(|line| (line.contains("DEFAULT=YES"), line.contains("AUTOSELECT=YES")))
+            .collect()
+    };
+    assert_eq!(flags(&plan), [(false, true), (false, true), (false, false)]);
+    // The forced one is chosen by its language alone, and of two that are meant to be shown the first is.
+    plan.subtitles[1].default = true;
+    assert_eq!(flags(&plan), [(false, true), (false, true), (false, false)]);
+    plan.subtitles[2].default = true;
+    assert_eq!(flags(&plan), [(false, false), (false, true), (true, true)]);
+    plan.subtitles[0].default = true;
+    assert_eq!(flags(&plan), [(true, true), (false, true), (false, false)]);
 }
 
 #[test]

@@ -5,6 +5,9 @@ use super::{
     text::{durations, uris, value},
 };
 
+/// No player shows less for this, in seconds.
+const START_S_MAX: f64 = 0.01;
+
 pub(super) fn check(text: &str, rules: &mut Rules<'_>) {
     let target: f64 = value(text, "#EXT-X-TARGETDURATION")
         .and_then(|t| t.parse().ok())
@@ -43,9 +46,11 @@ fn end(text: &str, rules: &mut Rules<'_>) {
                 !text.contains("#EXT-X-ENDLIST"),
                 "grows, so it has no ENDLIST (RFC 4.3.3.4)",
             );
+            let start = value(text, "#EXT-X-START").and_then(|start| start.strip_prefix("TIME-OFFSET="));
+            let start_s: Option<f64> = start.and_then(|start| start.parse().ok());
             rules.keep(
-                text.contains("\n#EXT-X-START:TIME-OFFSET=0\n"),
-                "players start at the beginning (RFC 6.3.3)",
+                start_s.is_some_and(|start_s| start_s > 0.0 && start_s < START_S_MAX),
+                "players start at the beginning (RFC 6.3.3), also those that take 0 for nothing",
             );
         }
         _ => rules.keep(false, "type is VOD or EVENT (8.6)"),

@@ -113,13 +113,19 @@ fn mistakes_in_the_multivariant_playlist_are_seen() {
 #[test]
 fn what_grows_begins_at_the_start_and_has_no_end() {
     let growing = |text: &str| {
-        text.replace(":VOD\n", ":EVENT\n#EXT-X-START:TIME-OFFSET=0\n")
+        text.replace(":VOD\n", ":EVENT\n#EXT-X-START:TIME-OFFSET=0.001\n")
             .replace("#EXT-X-ENDLIST\n", "")
     };
     let master = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n\
                   #EXT-X-STREAM-INF:BANDWIDTH=2,AVERAGE-BANDWIDTH=1,CODECS=\"mp4a.40.2\"\na\n";
     assert_eq!(violations("m", &[("m", master), ("a", &growing(MEDIA))]), [""; 0]);
-    let near_the_end = growing(MEDIA).replace("#EXT-X-START:TIME-OFFSET=0\n", "");
-    assert_ne!(violations("m", &[("m", master), ("a", &near_the_end)]), [""; 0]);
+    for begins in ["", "#EXT-X-START:TIME-OFFSET=0\n", "#EXT-X-START:TIME-OFFSET=-4\n"] {
+        let elsewhere = growing(MEDIA).replace("#EXT-X-START:TIME-OFFSET=0.001\n", begins);
+        assert_ne!(
+            violations("m", &[("m", master), ("a", &elsewhere)]),
+            [""; 0],
+            "{begins}"
+        );
+    }
     assert_ne!(after("v", growing), [""; 0], "the others don't grow");
 }

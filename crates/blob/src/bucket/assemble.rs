@@ -1,0 +1,88 @@
+//! Making one object of what arrived.
+
+use object_store::{ObjectStoreExt as _, path::Path};
+use reelway_domain::{Multipart, Offset, StoredPart, StoredRest};
+
+use super::{StagedObject, buffer::payload, part::offset, staged::State, wire::WireError};
+use crate::{BlobError, Extent, Synced, error::Asked as _};
+
+impl StagedObject {
+    /// Ends the upload at `size` bytes, which is what was written: sends the last part, however short. Gives what the catalog is to
+    /// record before [`Self::assemble`] is called. An upload that is no longer than one part stays as it is.
+    ///
+    /// # Errors
+    /// [`BlobError::Short`] if bytes are missing; as [`Self::sync`] otherwise.
+    pub async fn finish(&self, size: Offset) -> Result<Synced, BlobError> {
+        {
+            let mut state = self.inner.state.lock().await;
+            let (have, expected) = (state.buffer.to(), size.as_u64());
+            if have != expected {
+                let path = self.inner.id.to_string().into();
+                return Err(BlobError::Short { path, have, expected });
+            }
+            state.size = Some(expected);
+            let is_multipart = state.multipart.is_some() || state.begin > 0;
+            if is_multipart && state.begin < expected {
+                self.inner.send_part(&mut state).await?;
+            }
+        }
+        self.sync(Extent::Parts).await
+    }
+
+    /// Makes the upload one object, after what [`Self::finish`] gave was recorded, and gives its key. Doing it again gives the same,
+    /// also if the answer to the first time was lost.
+    ///
+    /// # Errors
+    /// [`BlobError::Short`] if the object doesn't have the upload's length, and those of the bucket.
+    pub async fn assemble(&self, size: Offset) -> Result<String, BlobError> {
+        let mut state = self.inner.state.lock().await;
+        let key = match state.multipart.clone() {
+            Some(multipart) => self.complete(&multipart, &state.parts).await?,
+            None => self.put_whole(&mut state).await?,
+        };
+        drop(state);
+        let objects = &self.inner.bucket.inner.objects;
+        let found = objects.head(&key).await.asked("look at", &key)?;
+        if found.size != size.as_u64() {
+            return Err(BlobError::Short {
+                path: key.to_string().into(),
+                have: found.size,
+                expected: size.as_u64(),
+            });
+        }
+        Ok(key.to_string())
+    }
+
+    async fn complete(&self, multipart: &Multipart, parts: &[StoredPart]) -> Result<Path, BlobError> {
+        let (store, key) = (&self.inner.bucket.inner, Path::from(multipart.key.as_str()));
+        match store.wire.complete(&key, &multipart.id, parts).await {
+            // It is complete already if the object is there: who looks for its length next finds out.
+            Ok(()) | Err(WireError::NoSuchUpload) => Ok(key),
+            Err(error) => Err(BlobError::Remote {
+                operation: "complete the multipart upload of",
+                key: key.to_string(),
+                source: Box::new(error),
+            }),
+        }
+    }
+
+    /// An upload without parts: the one rest that holds all of it, or an object made of all that there is.
+    async fn put_whole(&self, state: &mut State) -> Result<Path, BlobError> {
+        let is_stored = state.rested() == state.buffer.to();
+        if let ([whole], true) = (state.rests.as_slice(), is_stored) {
+            return Ok(Path::from(whole.key.as_str()));
+        }
+        let key = self.inner.bucket.inner.names.source(self.inner.id, self.inner.epoch);
+        let (pieces, _rooms) = self.inner.everything(state).await?;
+        let put = self.inner.bucket.inner.objects.put(&key, payload(pieces)).await;
+        put.asked("store", &key)?;
+        // Now it is one object that holds all of it.
+        state.replace_rests();
+        state.rests.push(StoredRest {
+            key: key.to_string(),
+            from: Offset::ZERO,
+            to: offset(state.buffer.to()),
+        });
+        Ok(key)
+    }
+}

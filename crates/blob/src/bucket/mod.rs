@@ -1,0 +1,78 @@
+//! Bytes in a bucket of an object store: Amazon S3 and what speaks it, or Google Cloud Storage.
+//!
+//! An upload is one multipart upload while it arrives. Its parts are recorded in the catalog when the store has them; what
+//! comes behind the last whole part is stored as an object of its own before it is acknowledged (`rest`). A writer that takes
+//! over begins to number parts behind all numbers that its predecessor may still use, so what a paused process still sends is
+//! a part that nobody names.
+
+mod assemble;
+mod budget;
+mod buffer;
+mod list;
+mod names;
+mod open;
+mod output;
+mod part;
+mod read;
+mod rest;
+mod schedule;
+mod staged;
+mod wire;
+
+use std::sync::Arc;
+
+use object_store::{ObjectStore, multipart::MultipartStore, signer::Signer};
+use reelway_domain::{StoreId, WriterId};
+
+use self::{budget::Budget, names::Names, wire::Wire};
+pub use self::{
+    open::{BucketSettings, BucketUrl, Encryption},
+    output::BucketOutput,
+    read::ObjectReader,
+    staged::StagedObject,
+};
+
+/// How much of all uploads may be in memory together if nothing else is said, in bytes.
+pub(crate) const UPLOAD_MEMORY_BYTES_DEFAULT: u64 = 128 << 20;
+
+/// All bytes of a deployment, in one bucket below one prefix. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct BucketStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) multiparts: Arc<dyn Multiparts>,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) wire: Wire,
+    pub(crate) names: Names,
+    pub(crate) budget: Budget,
+    /// Room for what is read back of a part.
+    pub(crate) reloads: Budget,
+    identity: StoreId,
+    writer: WriterId,
+}
+
+/// A multipart store that can be shown in logs.
+pub(crate) trait Multiparts: MultipartStore + std::fmt::Debug {}
+
+impl<T: MultipartStore + std::fmt::Debug> Multiparts for T {}
+
+impl BucketStore {
+    /// Which store this is: the same for all processes that share it, and for no other store.
+    #[must_use]
+    pub fn identity(&self) -> StoreId {
+        self.inner.identity
+    }
+
+    /// As whom this process writes: somebody new with each start.
+    #[must_use]
+    pub fn writer_id(&self) -> WriterId {
+        self.inner.writer
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,317 @@
+//! Opening a bucket: which one, with which credentials, and whether it works.
+
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, RetryConfig,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    client::{HttpConnector as _, ReqwestConnector},
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
+    path::Path,
+    signer::Signer as _,
+};
+use reelway_domain::{StoreId, WriterId};
+use url::Url;
+
+use super::{
+    BucketStore, Inner, UPLOAD_MEMORY_BYTES_DEFAULT,
+    budget::Budget,
+    names::Names,
+    wire::{Signing, Wire},
+};
+use crate::{BlobError, error::Asked as _};
+
+/// How long one request is repeated that the server can't answer just now: a store that is away for a minute breaks nothing.
+const RETRY_MAX: Duration = Duration::from_secs(100);
+const RETRIES_MAX: usize = 40;
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a connection may take.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long a request may take, with its body: 600 MiB, the longest part, at 5 MiB/s.
+const REQUEST_MAX: Duration = Duration::from_secs(120);
+/// Room for what is read back of parts, in bytes.
+const RELOAD_BYTES: u64 = 16 << 20;
+
+/// The address of a bucket, with a prefix: `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketUrl {
+    kind: Kind,
+    bucket: String,
+    prefix: Path,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    S3,
+    Google,
+}
+
+/// A text that is not the address of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the address of a bucket: s3://BUCKET/PREFIX or gs://BUCKET/PREFIX")]
+pub struct BucketUrlError(String);
+
+/// What can be set for a bucket.
+#[derive(Debug, Clone, Default)]
+pub struct BucketSettings {
+    /// Where a server is that speaks S3, or an emulator of Google Cloud Storage; `None`: the provider's own.
+    pub endpoint: Option<Url>,
+    /// The storage class of sources and outputs, as the provider names it.
+    pub storage_class: Option<String>,
+    /// How sources and outputs are encrypted at rest.
+    pub encryption: Option<Encryption>,
+    /// How much of all uploads may be in memory together, in bytes; `None`: [`UPLOAD_MEMORY_BYTES_DEFAULT`].
+    pub upload_memory_bytes_max: Option<u64>,
+}
+
+/// Server-side encryption on S3. Google Cloud Storage encrypts everything, with the key that the bucket names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encryption {
+    /// With keys of the store: `AES256`.
+    Store,
+    /// With this key of a key management service.
+    Kms(String),
+}
+
+impl FromStr for BucketUrl {
+    type Err = BucketUrlError;
+
+    fn from_str(text: &str) -> Result<Self, BucketUrlError> {
+        let refused = || BucketUrlError(text.to_owned());
+        let (kind, rest) = match text.split_once("://") {
+            Some(("s3", rest)) => (Kind::S3, rest),
+            Some(("gs", rest)) => (Kind::Google, rest),
+            _ => return Err(refused()),
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if bucket.is_empty() || !bucket.chars().all(is_name) || prefix.starts_with('/') {
+            return Err(refused());
+        }
+        Ok(Self {
+            kind,
+            bucket: bucket.to_owned(),
+            prefix: Path::parse(prefix.trim_end_matches('/')).map_err(|_| refused())?,
+        })
+    }
+}
+
+impl fmt::Display for BucketUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.kind {
+            Kind::S3 => "s3",
+            Kind::Google => "gs",
+        };
+        write!(f, "{scheme}://{}/{}", self.bucket, self.prefix)
+    }
+}
+
+impl BucketStore {
+    /// Opens a bucket, with the credentials that the provider's own tools would find: in the environment, in files, or from the
+    /// machine's or the pod's identity.
+    ///
+    /// # Errors
+    /// [`BlobError::Remote`] if the settings can't work, or the bucket can't be read and written.
+    pub async fn open(url: &BucketUrl, settings: &BucketSettings) -> Result<Self, BlobError> {
+        let names = Names::new(url.prefix.clone());
+        let memory = settings.upload_memory_bytes_max.unwrap_or(UPLOAD_MEMORY_BYTES_DEFAULT);
+        let parts = match url.kind {
+            Kind::S3 => s3(url, settings).await,
+            Kind::Google => google(url, settings).await,
+        };
+        let Parts {
+            objects,
+            multiparts,
+            signer,
+            wire,
+        } = parts.asked("open", &names.identity())?;
+        let identity = identity(&*objects, &names).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                objects,
+                multiparts,
+                signer,
+                wire,
+                names,
+                budget: Budget::new(memory),
+                reloads: Budget::new(RELOAD_BYTES),
+                identity,
+                writer: WriterId::new(),
+            }),
+        })
+    }
+}
+
+/// What a provider's client is used for.
+struct Parts {
+    objects: Arc<dyn object_store::ObjectStore>,
+    multiparts: Arc<dyn super::Multiparts>,
+    signer: Arc<dyn object_store::signer::Signer>,
+    wire: Wire,
+}
+
+async fn s3(url: &BucketUrl, settings: &BucketSettings) -> object_store::Result<Parts> {
+    let mut builder = AmazonS3Builder::from_env()
+        .with_bucket_name(&url.bucket)
+        .with_retry(retries())
+        .with_client_options(client_options(
+            settings,
+            &[("x-amz-storage-class", &settings.storage_class)],
+        ));
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder
+            .with_endpoint(endpoint.as_str().trim_end_matches('/'))
+            .with_allow_http(endpoint.scheme() == "http");
+    }
+    match &settings.encryption {
+        None => {}
+        Some(Encryption::Store) => builder = builder.with_config("aws_server_side_encryption".parse()?, "AES256"),
+        Some(Encryption::Kms(key)) => builder = builder.with_sse_kms_encryption(key),
+    }
+    let region = builder
+        .get_config_value(&AmazonS3ConfigKey::Region)
+        .unwrap_or_else(|| "us-east-1".to_owned());
+    let store = Arc::new(builder.build()?);
+    let credentials = Arc::clone(store.credentials());
+    // The signature is only asked for its address, which is the same for everything in the bucket.
+    let key = url.prefix.clone().join("x");
+    let mut bucket = store
+        .signed_url(http::Method::GET, &key, Duration::from_secs(1))
+        .await?;
+    bucket.set_query(None);
+    let path = bucket.path().trim_end_matches(key.as_ref()).to_owned();
+    bucket.set_path(&path);
+    Ok(Parts {
+        objects: store.clone(),
+        multiparts: store.clone(),
+        signer: store,
+        wire: Wire {
+            http: ReqwestConnector::default().connect(&client_options(settings, &[]))?,
+            bucket,
+            signing: Signing::Aws { credentials, region },
+        },
+    })
+}
+
+async fn google(url: &BucketUrl, settings: &BucketSettings) -> object_store::Result<Parts> {
+    let mut builder = GoogleCloudStorageBuilder::from_env()
+        .with_bucket_name(&url.bucket)
+        .with_retry(retries())
+        .with_client_options(client_options(
+            settings,
+            &[("x-goog-storage-class", &settings.storage_class)],
+        ));
+    let mut bucket = Url::parse("https://storage.googleapis.com").map_err(|error| generic(error.into()))?;
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder.with_base_url(endpoint.as_str().trim_end_matches('/'));
+        bucket = endpoint.clone();
+    }
+    bucket.set_path(&url.bucket);
+    let is_unsigned = builder
+        .get_config_value(&GoogleConfigKey::SkipSignature)
+        .is_some_and(|value| value == "true");
+    let store = Arc::new(builder.build()?);
+    let signing = if is_unsigned {
+        Signing::Nobody
+    } else {
+        Signing::Google(Arc::clone(store.credentials()))
+    };
+    Ok(Parts {
+        objects: store.clone(),
+        multiparts: store.clone(),
+        signer: store,
+        wire: Wire {
+            http: ReqwestConnector::default().connect(&client_options(settings, &[]))?,
+            bucket,
+            signing,
+        },
+    })
+}
+
+fn generic(source: Box<dyn std::error::Error + Send + Sync>) -> object_store::Error {
+    object_store::Error::Generic {
+        store: "bucket",
+        source,
+    }
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            max_backoff: PAUSE_MAX,
+            ..BackoffConfig::default()
+        },
+        max_retries: RETRIES_MAX,
+        retry_timeout: RETRY_MAX,
+    }
+}
+
+fn client_options(settings: &BucketSettings, headers: &[(&'static str, &Option<String>)]) -> ClientOptions {
+    let is_plain = settings
+        .endpoint
+        .as_ref()
+        .is_some_and(|endpoint| endpoint.scheme() == "http");
+    let named = headers
+        .iter()
+        .filter_map(|(name, value)| Some((http::HeaderName::from_static(name), value.as_ref()?.parse().ok()?)));
+    ClientOptions::new()
+        .with_allow_http(is_plain)
+        .with_connect_timeout(CONNECT_MAX)
+        .with_timeout(REQUEST_MAX)
+        .with_default_headers(named.collect())
+}
+
+/// The id of the store. The first process that asks makes it; all get the same, also if several are first.
+async fn identity(objects: &dyn object_store::ObjectStore, names: &Names) -> Result<StoreId, BlobError> {
+    let key = names.identity();
+    let first = match read_identity(objects, &key).await {
+        Err(BlobError::NotFound { .. }) => StoreId::new(),
+        found => return found,
+    };
+    let create = PutOptions::from(PutMode::Create);
+    let text = PutPayload::from(format!("{first}\n"));
+    match objects.put_opts(&key, text, create).await {
+        Ok(_) | Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {}
+        refused => drop(refused.asked("make", &key)?),
+    }
+    read_identity(objects, &key).await
+}
+
+async fn read_identity(objects: &dyn object_store::ObjectStore, key: &Path) -> Result<StoreId, BlobError> {
+    let object = objects.get(key).await.asked("read", key)?;
+    let bytes = object.bytes().await.asked("read", key)?;
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim().parse().map_err(|error| BlobError::Remote {
+        operation: "understand the store's id in",
+        key: key.to_string(),
+        source: Box::new(error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_understood_or_refused() {
+        for (text, shown) in [
+            ("s3://videos", "s3://videos/"),
+            ("s3://videos/a/b/", "s3://videos/a/b"),
+            ("gs://my_bucket/x", "gs://my_bucket/x"),
+        ] {
+            assert_eq!(text.parse::<BucketUrl>().unwrap().to_string(), shown);
+        }
+        for text in [
+            "",
+            "s3://",
+            "s3:///x",
+            "az://x",
+            "s3://a b",
+            "s3://a//b",
+            "file:///x",
+            "s3://u:p@host",
+        ] {
+            assert!(text.parse::<BucketUrl>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A part on its way to the bucket.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::{ObjectStoreExt as _, path::Path};
+use reelway_domain::{Multipart, Offset, StoredPart};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Inner, budget::Room, buffer::payload};
+use crate::BlobError;
+
+/// A part that was sent. Dropped before it is there, it is not waited for any more; it may get there all the same.
+#[derive(Debug)]
+pub(super) struct SentPart {
+    pub(super) number: u32,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    done: watch::Receiver<Option<Result<String, String>>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Waits for a part that was sent.
+#[derive(Debug, Clone)]
+pub(super) struct Arrival {
+    number: u32,
+    from: u64,
+    to: u64,
+    done: watch::Receiver<Option<Result<String, String>>>,
+}
+
+/// What is sent.
+pub(super) struct Load {
+    pub(super) number: u32,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) pieces: Vec<Bytes>,
+    /// Given back when the part is there.
+    pub(super) rooms: Vec<Room>,
+    /// Where a copy goes that can be read at once.
+    pub(super) copy: Option<Path>,
+}
+
+impl SentPart {
+    /// Sends a part in a task of its own. `slot` is given back when it is there, or lost.
+    pub(super) fn send(store: Arc<Inner>, multipart: &Multipart, load: Load, slot: OwnedSemaphorePermit) -> Self {
+        let (tell, done) = watch::channel(None);
+        let (number, from, to) = (load.number, load.from, load.to);
+        let (id, key) = (multipart.id.clone(), Path::from(multipart.key.as_str()));
+        let task = tokio::spawn(async move {
+            let body = payload(load.pieces);
+            let index = load.number.saturating_sub(1) as usize;
+            let sent = store.multiparts.put_part(&key, &id, index, body.clone()).await;
+            tell.send_replace(Some(
+                sent.map(|part| part.content_id).map_err(|error| error.to_string()),
+            ));
+            if let Some(copy) = &load.copy
+                && let Err(error) = store.objects.put(copy, body).await
+            {
+                // Work begins later then: when the upload is complete.
+                tracing::warn!(%error, key = %copy, "a part can't be read before its upload is complete");
+            }
+            drop((load.rooms, slot));
+        });
+        Self {
+            number,
+            from,
+            to,
+            done,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+
+    pub(super) fn arrival(&self) -> Arrival {
+        Arrival {
+            number: self.number,
+            from: self.from,
+            to: self.to,
+            done: self.done.clone(),
+        }
+    }
+}
+
+impl Arrival {
+    /// Waits until the bucket has the part.
+    ///
+    /// # Errors
+    /// [`BlobError::PartLost`] if it was not stored, or nobody waits for its answer any more.
+    pub(super) async fn stored(mut self) -> Result<StoredPart, BlobError> {
+        let number = self.number;
+        let lost = |why: String| BlobError::PartLost { number, why };
+        let done = match self.done.wait_for(Option::is_some).await {
+            Ok(done) => done.clone(),
+            Err(_) => return Err(lost("its writer has gone".to_owned())),
+        };
+        let etag = done
+            .unwrap_or_else(|| Err("its writer has gone".to_owned()))
+            .map_err(lost)?;
+        Ok(StoredPart {
+            number,
+            from: offset(self.from),
+            size_bytes: offset(self.to - self.from).0,
+            etag,
+        })
+    }
+}
+
+/// An offset from what object stores count with. Uploads are shorter than `i64` counts.
+pub(super) fn offset(at: u64) -> Offset {
+    Offset(i64::try_from(at).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,236 @@
+//! The few requests that `object_store` doesn't make: completing a multipart upload some of whose numbers are left out, and finding
+//! multipart uploads that nobody knows of.
+//!
+//! Both are the same XML on Amazon S3 (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>,
+//! `API_ListMultipartUploads`) and on Google Cloud Storage (<https://cloud.google.com/storage/docs/xml-api/post-object-complete>);
+//! they are signed differently.
+
+use std::{error::Error, time::Duration};
+
+use http::{Method, Request, StatusCode, header};
+use object_store::{
+    aws::{AwsAuthorizer, AwsCredentialProvider},
+    client::{HttpClient, HttpRequestBody},
+    gcp::GcpCredentialProvider,
+    path::Path,
+};
+use quick_xml::escape::escape;
+use reelway_domain::StoredPart;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep};
+use url::Url;
+
+/// How long a request is repeated while the server doesn't answer, or says that it can't just now.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The pause before the first repetition; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Makes requests to one bucket.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) http: HttpClient,
+    /// The URL of the bucket itself.
+    pub(crate) bucket: Url,
+    pub(crate) signing: Signing,
+}
+
+/// How requests are signed.
+#[derive(Debug)]
+pub(crate) enum Signing {
+    Aws {
+        credentials: AwsCredentialProvider,
+        region: String,
+    },
+    Google(GcpCredentialProvider),
+    /// Not at all: an emulator.
+    Nobody,
+}
+
+/// Why a request came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WireError {
+    /// The server has no such multipart upload (any more).
+    #[error("there is no such multipart upload")]
+    NoSuchUpload,
+    /// The server refused.
+    #[error("{status}: {body}")]
+    Refused {
+        /// Its status.
+        status: StatusCode,
+        /// The beginning of what it said.
+        body: String,
+    },
+    /// It was not reached, or it was not understood.
+    #[error(transparent)]
+    Failed(#[from] Box<dyn Error + Send + Sync>),
+}
+
+/// A multipart upload that has begun and not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Begun {
+    #[serde(rename = "Key")]
+    pub(crate) key: String,
+    #[serde(rename = "UploadId")]
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listing {
+    #[serde(rename = "Upload", default)]
+    uploads: Vec<Begun>,
+}
+
+impl Wire {
+    /// Makes an object of these parts, in their order.
+    ///
+    /// # Errors
+    /// [`WireError::NoSuchUpload`] also if an earlier try has succeeded whose answer was lost: look whether the object is there.
+    pub(crate) async fn complete(&self, key: &Path, id: &str, parts: &[StoredPart]) -> Result<(), WireError> {
+        let parts: String = parts
+            .iter()
+            .map(|part| {
+                let etag = escape(part.etag.as_str());
+                format!(
+                    "<Part><PartNumber>{}</PartNumber><ETag>{etag}</ETag></Part>",
+                    part.number
+                )
+            })
+            .collect();
+        let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+        let url = self.url(Some(key), &[("uploadId", id)]);
+        self.send(Method::POST, &url, &body).await.map(drop)
+    }
+
+    /// The multipart uploads under way whose keys begin with `prefix`; a thousand at most.
+    pub(crate) async fn begun(&self, prefix: &Path) -> Result<Vec<Begun>, WireError> {
+        let url = self.url(None, &[("uploads", ""), ("prefix", &format!("{prefix}/"))]);
+        let text = self.send(Method::GET, &url, "").await?;
+        let listing: Listing = quick_xml::de::from_str(&text).map_err(Box::<dyn Error + Send + Sync>::from)?;
+        Ok(listing.uploads)
+    }
+
+    fn url(&self, key: Option<&Path>, query: &[(&str, &str)]) -> Url {
+        let mut url = self.bucket.clone();
+        if let (Some(key), Ok(mut path)) = (key, url.path_segments_mut()) {
+            path.pop_if_empty()
+                .extend(key.parts().map(|part| part.as_ref().to_owned()));
+        }
+        url.query_pairs_mut().extend_pairs(query);
+        url
+    }
+
+    /// Sends a request that may be repeated, until it is answered.
+    async fn send(&self, method: Method, url: &Url, body: &str) -> Result<String, WireError> {
+        let (begun, mut pause) = (Instant::now(), PAUSE_MIN);
+        loop {
+            let (is_over, answer) = (begun.elapsed() > RETRY_MAX, self.send_once(&method, url, body).await);
+            match answer {
+                Err(WireError::Refused { status, .. }) if !is_over && is_passing(status) => {}
+                Err(WireError::Failed(_)) if !is_over => {}
+                answer => return answer,
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn send_once(&self, method: &Method, url: &Url, body: &str) -> Result<String, WireError> {
+        let failed = |error: Box<dyn Error + Send + Sync>| WireError::Failed(error);
+        let mut request = Request::new(HttpRequestBody::from(body.to_owned()));
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = url.as_str().parse().map_err(|error| failed(Box::new(error)))?;
+        match &self.signing {
+            Signing::Aws { credentials, region } => {
+                let credential = credentials
+                    .get_credential()
+                    .await
+                    .map_err(|error| failed(Box::new(error)))?;
+                AwsAuthorizer::new(&credential, "s3", region)
+                    .try_authorize(&mut request, None)
+                    .map_err(|error| failed(Box::new(error)))?;
+            }
+            Signing::Google(credentials) => {
+                let credential = credentials
+                    .get_credential()
+                    .await
+                    .map_err(|error| failed(Box::new(error)))?;
+                let value = format!("Bearer {}", credential.bearer).parse();
+                let headers = request.headers_mut();
+                headers.insert(header::AUTHORIZATION, value.map_err(|error| failed(Box::new(error)))?);
+            }
+            Signing::Nobody => {}
+        }
+        let answer = self
+            .http
+            .execute(request)
+            .await
+            .map_err(|error| failed(Box::new(error)))?;
+        let status = answer.status();
+        let body = answer
+            .into_body()
+            .bytes()
+            .await
+            .map_err(|error| failed(Box::new(error)))?;
+        judged(status, &String::from_utf8_lossy(&body))
+    }
+}
+
+/// What an answer says. S3 begins to answer a completion before it knows the end, so 200 may be the status of an error.
+fn judged(status: StatusCode, body: &str) -> Result<String, WireError> {
+    let is_error = body.contains("<Error>") || !status.is_success();
+    if !is_error {
+        return Ok(body.to_owned());
+    }
+    if body.contains("NoSuchUpload") {
+        return Err(WireError::NoSuchUpload);
+    }
+    let passing = ["InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"];
+    let is_passing = passing.iter().any(|code| body.contains(code));
+    Err(WireError::Refused {
+        status: if is_passing {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            status
+        },
+        body: body.chars().take(512).collect(),
+    })
+}
+
+/// Whether the same request may be answered well later.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_may_come_as_200() {
+        let late = "<?xml version=\"1.0\"?>\n\n<Error><Code>InternalError</Code></Error>";
+        let Err(WireError::Refused { status, .. }) = judged(StatusCode::OK, late) else {
+            panic!("taken for a success");
+        };
+        assert!(is_passing(status));
+        let gone = "<Error><Code>NoSuchUpload</Code></Error>";
+        assert!(matches!(
+            judged(StatusCode::NOT_FOUND, gone),
+            Err(WireError::NoSuchUpload)
+        ));
+        let denied = judged(StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>");
+        assert!(matches!(denied, Err(WireError::Refused { status, .. }) if !is_passing(status)));
+        assert!(judged(StatusCode::OK, "<CompleteMultipartUploadResult/>").is_ok());
+    }
+
+    #[test]
+    fn listings_are_understood() {
+        let one =
+            "<Upload><Key>p/uploads/upl_1/source-2</Key><UploadId>abc</UploadId><Initiated>x</Initiated></Upload>";
+        for uploads in ["", one] {
+            let text = format!("<ListMultipartUploadsResult><Bucket>b</Bucket>{uploads}</ListMultipartUploadsResult>");
+            let listing: Listing = quick_xml::de::from_str(&text).unwrap();
+            assert_eq!(listing.uploads.len(), usize::from(!uploads.is_empty()));
+        }
+    }
+}
