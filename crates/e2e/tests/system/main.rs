@@ -8,6 +8,7 @@ mod containers;
 mod edge_limits;
 mod faults;
 mod harness;
+mod hostile;
 mod identities;
 mod json_api;
 mod live;

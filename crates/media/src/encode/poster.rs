@@ -45,7 +45,8 @@ pub async fn take_poster(work: &Workspace<'_>, video: &VideoPlan) -> Result<Path
     if has_bytes(&file).await {
         Ok(file)
     } else {
-        Err(Error::new(Reason::EncoderFailed, "no picture came out"))
+        let message = "Not one picture of the video could be decoded.";
+        Err(Error::new(Reason::SourceDamaged, message))
     }
 }
 

@@ -92,6 +92,7 @@ fn lay_out(
         source.duration_ms = ticks_to_ms(timeline.end_ticks);
         check_duration(source.duration_ms, limits)?;
         check_frame_rate(timeline.frames.len(), source.duration_ms, limits)?;
+        check_stills(&timeline)?;
         describe(&mut source, &timeline);
         let tone_map = work.tools.tone_maps() && stream.colour.is_hdr();
         video = Some(video_plan(probe, stream, &timeline, &index.video, ladder, tone_map));
@@ -145,6 +146,22 @@ fn timeline(stream: &VideoStream, index: &VideoIndex) -> Result<Timeline, Failur
             "The video stream holds no frame that could be decoded and shown.",
         )
     })
+}
+
+/// Refuses a picture that is shown for longer than the durations of a fragment can say (`sample_duration`, ISO/IEC 14496-12,
+/// section 8.8.8, as ffmpeg writes it: 31 bits).
+fn check_stills(timeline: &Timeline) -> Result<(), Failure> {
+    let starts = timeline.frames.iter().map(|frame| frame.ticks);
+    let ends = starts.clone().skip(1).chain([timeline.end_ticks]);
+    let longest = ends.zip(starts).map(|(end, start)| end - start).max().unwrap_or(0);
+    if longest <= i64::from(i32::MAX) {
+        return Ok(());
+    }
+    let (actual, max) = (ticks_to_ms(longest) / 1000, ticks_to_ms(i64::from(i32::MAX)) / 1000);
+    let message = format!("One picture of the source is shown for {actual} s; at most {max} s are taken.");
+    Err(Failure::new(Reason::SourceLimitExceeded, message)
+        .with("limit", max)
+        .with("actual", actual))
 }
 
 /// Writes down what the packets say instead of what the headers claim.

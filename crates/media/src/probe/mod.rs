@@ -212,8 +212,15 @@ fn refused(finished: Finished, known: bool, limits: &Limits) -> Error {
             stderr_tail: finished.stderr,
         };
     }
-    let unopened = ["Invalid data found", "not on whitelist", "Invalid argument"];
-    if !unopened.iter().any(|words| finished.stderr.contains(words)) {
+    // In the words of strerror(3): this machine's trouble. Whatever else it says, it says of the file.
+    let ours = [
+        "Cannot allocate memory",
+        "Permission denied",
+        "No such file",
+        "Input/output error",
+        "Too many open files",
+    ];
+    if ours.iter().any(|words| finished.stderr.contains(words)) {
         return finished.into_error();
     }
     if known {
