@@ -69,7 +69,7 @@ _s3_run() {
     # Settings in the home directory would be read.
     setpriv --pdeathsig KILL env HOME="$dir" "$S3_SERVER" -logtostderr=true server -dir="$dir/data" \
         -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false \
-        -master.volumeSizeLimitMB=$S3_VOLUME_MIB -volume.max=$S3_VOLUMES_MAX -volume.preStopSeconds=0 \
+        -master.volumeSizeLimitMB=$S3_VOLUME_MIB -volume.max=$S3_VOLUMES_MAX -volume.preStopSeconds=0 -volume.minFreeSpace=200MiB \
         -s3 -s3.config="$dir/identity.json" -s3.iam=false -s3.port.iceberg=0 -s3.port.lance=0 \
         -s3.localSocket="$dir/s3.sock" -filer.localSocket="$dir/filer.sock" \
         -s3.port="$port" -s3.port.grpc=$((port + 1)) \

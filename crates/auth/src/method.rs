@@ -40,7 +40,7 @@ const JOBS_READ: &[Scope] = &[Scope::JobsRead];
 const JOBS_WRITE: &[Scope] = &[Scope::JobsWrite];
 
 /// All methods of the contract.
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 20] = [
     scope("/reelway.v1.UploadService/CreateUpload", UPLOADS_WRITE),
     scope_or_grant("/reelway.v1.UploadService/WriteUpload", UPLOADS_WRITE),
     scope_or_grant("/reelway.v1.UploadService/StreamUpload", UPLOADS_WRITE),
@@ -51,6 +51,8 @@ const RULES: [Rule; 18] = [
     scope_or_grant("/reelway.v1.UploadService/CompleteUpload", UPLOADS_WRITE),
     scope("/reelway.v1.UploadService/AbortUpload", UPLOADS_WRITE),
     scope("/reelway.v1.UploadService/CreateUploadGrant", UPLOADS_WRITE),
+    scope_or_grant("/reelway.v1.UploadService/CreateUploadParts", UPLOADS_WRITE),
+    scope_or_grant("/reelway.v1.UploadService/ReportUploadParts", UPLOADS_WRITE),
     scope("/reelway.v1.JobService/CreateJob", JOBS_WRITE),
     scope("/reelway.v1.JobService/GetJob", JOBS_READ),
     scope("/reelway.v1.JobService/ListJobs", JOBS_READ),

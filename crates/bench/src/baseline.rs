@@ -131,6 +131,20 @@ impl UploadService for Bare {
         Err(bare())
     }
 
+    async fn create_upload_parts(
+        &self,
+        _: Request<v1::CreateUploadPartsRequest>,
+    ) -> Answer<v1::CreateUploadPartsResponse> {
+        Err(bare())
+    }
+
+    async fn report_upload_parts(
+        &self,
+        _: Request<v1::ReportUploadPartsRequest>,
+    ) -> Answer<v1::ReportUploadPartsResponse> {
+        Err(bare())
+    }
+
     async fn create_upload_grant(
         &self,
         _: Request<v1::CreateUploadGrantRequest>,

@@ -3,6 +3,7 @@
 mod baseline;
 mod deployment;
 mod load;
+mod store;
 mod tasks;
 mod tus;
 mod watchers;
@@ -24,6 +25,8 @@ enum Command {
     Watchers(watchers::WatcherArgs),
     /// Upload over tus and print what was measured as one JSON line.
     Tus(tus::TusArgs),
+    /// Write objects to an S3 server as a plain client, and print what was measured as one JSON line.
+    Store(store::StoreArgs),
     /// Serve UploadService as barely as possible: write messages to a file, fdatasync at the end.
     Baseline {
         /// Where to listen; port 0 for a free one. The address is printed.
@@ -68,6 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Command::Tasks(Tasks::Work(args)) => tasks::run_worker(args).await,
         Command::Watchers(args) => watchers::run(args).await,
         Command::Tus(args) => tus::run(args).await,
+        Command::Store(args) => store::run(args).await,
         Command::Baseline { listen, dir } => baseline::run(listen, dir).await,
         Command::Load {
             url,

@@ -201,23 +201,21 @@ impl Store {
         }
     }
 
-    /// Every job that has outputs, in no order.
-    ///
-    /// # Errors
-    /// If they can't be listed.
-    pub async fn list_jobs(&self) -> Result<Vec<crate::Stored<JobId>>, BlobError> {
-        match self {
-            Self::Disk(disk) => disk.list_jobs().await,
-            Self::Bucket(bucket) => bucket.list_jobs().await,
-        }
-    }
-
     /// A job's outputs.
     #[must_use]
     pub fn output(&self, job: JobId) -> JobOutput {
         match self {
             Self::Disk(disk) => JobOutput::Disk(disk.output(job)),
             Self::Bucket(bucket) => JobOutput::Bucket(bucket.output(job)),
+        }
+    }
+
+    /// The bucket, if there is one.
+    #[must_use]
+    pub fn bucket(&self) -> Option<&BucketStore> {
+        match self {
+            Self::Disk(_) => None,
+            Self::Bucket(bucket) => Some(bucket),
         }
     }
 
@@ -327,7 +325,7 @@ impl Staging {
     }
 }
 
-fn key(place: &SourcePlace) -> Result<&str, BlobError> {
+pub(crate) fn key(place: &SourcePlace) -> Result<&str, BlobError> {
     place.key.as_deref().ok_or_else(|| BlobError::NotFound {
         path: PathBuf::from(place.upload.to_string()),
     })

@@ -1,4 +1,4 @@
-//! What is there of an upload that arrives: runs of its bytes in several files, read as one.
+//! What is there of an upload that arrives: runs of its bytes in several files or objects, read as one.
 
 use std::{
     fs::File,
@@ -11,7 +11,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    BlobError,
+    BlobError, ObjectReader,
+    arrived_object::ArrivedObject,
     error::Tried as _,
     fill::{Named, copy_range},
 };
@@ -19,7 +20,8 @@ use crate::{
 /// How much is in memory at once.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// Runs of an upload's bytes, each durable in a file of its own. Opened files can be read to their end, also if they are removed.
+/// Runs of an upload's bytes, each durable in a file or an object of its own. Opened files can be read to their end, also if they
+/// are removed; objects are looked for as they are read.
 #[derive(Debug)]
 pub struct ArrivedBytes {
     runs: Vec<Run>,
@@ -27,38 +29,58 @@ pub struct ArrivedBytes {
 
 #[derive(Debug)]
 struct Run {
-    file: File,
-    path: PathBuf,
+    bytes: Opened,
     /// Where the bytes of the upload begin and end that are read from here.
     from: u64,
     to: u64,
-    /// Where the file itself begins in the upload.
+    /// Where the file or object itself begins in the upload.
     origin: u64,
 }
 
-/// Names a run of an upload's bytes in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
+enum Opened {
+    File { file: File, path: PathBuf },
+    Object(ArrivedObject),
+}
+
+/// What holds a run of an upload's bytes.
+#[derive(Debug, Clone)]
+pub enum RunPlace {
+    /// A file.
+    File(PathBuf),
+    /// An object in a bucket.
+    Object(ObjectReader),
+}
+
+/// Names a run of an upload's bytes in a file or an object.
+#[derive(Debug, Clone)]
 pub struct ArrivedRun {
-    /// The file.
-    pub path: PathBuf,
+    /// What it is read from.
+    pub place: RunPlace,
     /// The first byte of the upload that is read from it.
     pub from: u64,
     /// The byte after the last one.
     pub to: u64,
-    /// Which byte of the upload is the file's first: 0 unless it holds a tail.
+    /// Which byte of the upload is the first one there.
     pub origin: u64,
 }
 
 impl ArrivedBytes {
-    /// Opens the files. Blocks.
+    /// Opens the files. Blocks, as all that is done with it does; with objects among them, only threads for blocking work of a
+    /// runtime can use it.
     ///
     /// # Errors
     /// [`BlobError::NotFound`] if a file isn't there (any more).
     pub fn open(runs: Vec<ArrivedRun>) -> Result<Self, BlobError> {
         let open = |run: ArrivedRun| {
             Ok(Run {
-                file: File::open(&run.path).tried("open", &run.path)?,
-                path: run.path,
+                bytes: match run.place {
+                    RunPlace::File(path) => Opened::File {
+                        file: File::open(&path).tried("open", &path)?,
+                        path,
+                    },
+                    RunPlace::Object(object) => Opened::Object(ArrivedObject::new(object)),
+                },
                 from: run.from,
                 to: run.to,
                 origin: run.origin,
@@ -73,13 +95,13 @@ impl ArrivedBytes {
     /// Fills a buffer with the upload's bytes from an offset on. Blocks.
     ///
     /// # Errors
-    /// `UnexpectedEof` if some of them are not there; those of reading.
+    /// `UnexpectedEof` if some of them are not there, `NotFound` if an object isn't; those of reading.
     pub fn read_exact_at(&self, mut at: u64, mut buffer: &mut [u8]) -> io::Result<()> {
         while !buffer.is_empty() {
             let run = self.run_at(at).ok_or(io::ErrorKind::UnexpectedEof)?;
             let here = usize::try_from(run.to - at).unwrap_or(usize::MAX).min(buffer.len());
             let (now, later) = buffer.split_at_mut(here);
-            run.file.read_exact_at(now, at - run.origin)?;
+            run.read_exact_at(at, now)?;
             (at, buffer) = (at + here as u64, later);
         }
         Ok(())
@@ -88,7 +110,7 @@ impl ArrivedBytes {
     /// Copies the bytes from `from` up to `to` to the same place in a file. Blocks.
     ///
     /// # Errors
-    /// [`BlobError::Short`] if some of them are not there; those of reading and writing.
+    /// [`BlobError::Short`] if some of them are not there, [`BlobError::NotFound`] if an object isn't; those of reading and writing.
     pub fn copy(&self, target: &File, path: &Path, from: u64, to: u64) -> Result<(), BlobError> {
         let mut at = from;
         while at < to {
@@ -99,14 +121,13 @@ impl ArrivedBytes {
             };
             let run = self.run_at(at).ok_or_else(short)?;
             let end = to.min(run.to);
-            if run.origin == 0 {
-                let source = Named {
-                    file: &run.file,
-                    path: &run.path,
-                };
-                copy_range(source, Named { file: target, path }, at, end)?;
-            } else {
-                run.shifted(target, path, at, end)?;
+            let target = Named { file: target, path };
+            match &run.bytes {
+                Opened::File { file, path } if run.origin == 0 => copy_range(Named { file, path }, target, at, end)?,
+                Opened::File { file, path } => run.shifted(Named { file, path }, &target, at, end)?,
+                Opened::Object(object) => object.read(at - run.origin, end - run.origin, |from, bytes| {
+                    crate::staged::write_all(target.file, target.path, from + run.origin, bytes)
+                })?,
             }
             at = end;
         }
@@ -137,16 +158,24 @@ impl ArrivedBytes {
 }
 
 impl Run {
+    fn read_exact_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match &self.bytes {
+            Opened::File { file, .. } => file.read_exact_at(buffer, at - self.origin),
+            Opened::Object(object) => object.read_exact_at(at - self.origin, self.to - self.origin, buffer),
+        }
+    }
+
     /// Copies from a file that begins somewhere in the upload.
-    fn shifted(&self, target: &File, path: &Path, from: u64, to: u64) -> Result<(), BlobError> {
+    fn shifted(&self, source: Named<'_>, target: &Named<'_>, from: u64, to: u64) -> Result<(), BlobError> {
         let (mut at, mut buffer) = (from, vec![0; BUFFER_BYTES]);
         while at < to {
             let here = usize::try_from(to - at).unwrap_or(usize::MAX).min(buffer.len());
             let bytes = &mut buffer[..here];
-            self.file
+            source
+                .file
                 .read_exact_at(bytes, at - self.origin)
-                .tried("read", &self.path)?;
-            crate::staged::write_all(target, path, at, bytes)?;
+                .tried("read", source.path)?;
+            crate::staged::write_all(target.file, target.path, at, bytes)?;
             at += here as u64;
         }
         Ok(())
@@ -166,7 +195,12 @@ mod tests {
             fs::write(dir.path().join(name), text).unwrap();
             dir.path().join(name)
         };
-        let run = |path, from, to, origin| ArrivedRun { path, from, to, origin };
+        let run = |path, from, to, origin| ArrivedRun {
+            place: RunPlace::File(path),
+            from,
+            to,
+            origin,
+        };
         let arrived = ArrivedBytes::open(vec![
             run(write("first", "abcXX"), 0, 3, 0),
             run(write("second", "\0\0\0defXX"), 3, 6, 0),

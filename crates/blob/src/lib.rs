@@ -3,8 +3,12 @@
 //! What a call has reported as done is on stable storage, including the directory entries that lead to it.
 
 mod any;
+mod any_tail;
 mod arrived;
+mod arrived_object;
 mod bucket;
+#[cfg(test)]
+mod contract;
 mod digest;
 mod dir;
 mod error;
@@ -27,8 +31,12 @@ mod task;
 mod uploads;
 
 pub use any::{Begin, SourcePlace, SourceReader, Staging, Store};
-pub use arrived::{ArrivedBytes, ArrivedRun};
-pub use bucket::{BucketOutput, BucketSettings, BucketStore, BucketUrl, Encryption, ObjectReader, StagedObject};
+pub use any_tail::StoreTail;
+pub use arrived::{ArrivedBytes, ArrivedRun, RunPlace};
+pub use bucket::{
+    BucketOutput, BucketSettings, BucketStore, BucketUrl, Encryption, EncryptionError, Held, ListedPart, ObjectReader,
+    ObjectTail, Owner, StagedObject, UPLOAD_MEMORY_BYTES_DEFAULT, What,
+};
 pub use error::BlobError;
 pub use job_output::JobOutput;
 pub use key::{KeyError, OutputKey};

@@ -7,13 +7,14 @@ use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 use crate::{Catalog, Error, Schema, reap::EXPIRE_ALL, sql::Sql, tx::Tx};
 
 /// All tables, each after those that its rows name.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "tenants",
     "api_keys",
     "uploads",
     "upload_joins",
     "parts",
     "rests",
+    "direct_parts",
     "upload_files",
     "jobs",
     "tasks",

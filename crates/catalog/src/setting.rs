@@ -25,8 +25,11 @@ impl Catalog {
         agreed.ok_or_else(|| Error::Corrupt(format!("the setting {name} vanished while it was agreed on")))
     }
 
-    /// What was agreed on.
-    pub(crate) async fn setting(&self, name: &str) -> Result<Option<String>, Error> {
+    /// What was agreed on, if it was.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, Error> {
         let value: Option<(String,)> = sqlx::query_as(FIND.on(self.dialect))
             .bind(name)
             .fetch_optional(&self.read)

@@ -26,6 +26,7 @@ static ADD_REST: Sql =
     Sql::new("INSERT INTO rests (upload_id, start_offset, end_offset, object_key) VALUES ($1, $2, $3, $4)");
 static FORGET_PARTS: Sql = Sql::new("DELETE FROM parts WHERE upload_id = $1");
 static FORGET_RESTS: Sql = Sql::new("DELETE FROM rests WHERE upload_id = $1");
+static FORGET_DIRECT: Sql = Sql::new("DELETE FROM direct_parts WHERE upload_id = $1");
 
 impl Catalog {
     /// What a bucket holds of an upload, up to its durable offset.
@@ -149,7 +150,7 @@ impl Catalog {
 
     /// Forgets how a complete upload came: it is one object now.
     pub(crate) async fn forget_staged(&self, tx: &mut Tx, id: UploadId) -> Result<(), Error> {
-        for forget in [&FORGET_PARTS, &FORGET_RESTS] {
+        for forget in [&FORGET_PARTS, &FORGET_RESTS, &FORGET_DIRECT] {
             sqlx::query(forget.on(self.dialect))
                 .bind(id.to_string())
                 .execute(&mut ***tx)

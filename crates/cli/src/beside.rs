@@ -9,7 +9,15 @@ use crate::{args::DatabaseArgs, error::CliError, serve::catalog_failure};
 /// # Errors
 /// If the database is not there, or is of another release.
 pub(crate) async fn open(database: &DatabaseArgs) -> Result<Catalog, CliError> {
-    let catalog = Catalog::open_beside(&database.url()?).await.map_err(catalog_failure)?;
+    open_url(&database.url()?).await
+}
+
+/// The same, of a database by its URL.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn open_url(url: &str) -> Result<Catalog, CliError> {
+    let catalog = Catalog::open_beside(url).await.map_err(catalog_failure)?;
     match catalog.schema().await.map_err(catalog_failure)? {
         Schema::Current | Schema::Newer { compatible: true, .. } => Ok(catalog),
         Schema::Newer { version, .. } => Err(catalog_failure(Error::NewerSchema(version))),

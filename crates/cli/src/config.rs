@@ -6,6 +6,7 @@ mod layers;
 mod limits;
 mod media;
 mod slots;
+mod store;
 
 use std::{
     env, fs, io,
@@ -15,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use reelway_blob::BucketSettings;
 use reelway_domain::limits::{STREAM_IDLE_MAX, UPLOAD_EXPIRY_DEFAULT};
 use reelway_media::Limits;
 use reelway_rpc::TlsFiles;
@@ -24,6 +26,7 @@ pub(crate) use self::{
     edge::{EdgeConfig, UpstreamConfig},
     limits::{LimitsConfig, RateSetting},
     media::Sandbox,
+    store::StoreEncryption,
 };
 use crate::{
     secret::{self, Secret},
@@ -76,8 +79,8 @@ pub(crate) struct ServeConfig {
     pub(crate) redis_prefix: String,
     /// The store's URL; absent: files below `data`.
     pub(crate) store: Option<String>,
-    /// The server of a store that is a bucket; absent: the provider's own.
-    pub(crate) store_endpoint: Option<url::Url>,
+    /// How a store that is a bucket is used.
+    pub(crate) bucket: BucketSettings,
     /// How many tasks the worker runs at a time.
     pub(crate) worker_slots: NonZeroUsize,
     /// What tasks may take together, in bytes; absent: the machine doesn't say what it has.
@@ -218,6 +221,7 @@ impl ServeOptions {
         let (upstream, edge) = (UpstreamConfig::take(&mut self), EdgeConfig::take(&mut self));
         let (tls, auth) = (edge::take_tls(&mut self)?, AuthConfig::take(&mut self)?);
         let (limits, media) = (LimitsConfig::take(&mut self), media::take(&mut self));
+        let bucket = store::take(&mut self);
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let named = self.role.unwrap_or_default();
         let runs = |role: &Role| named.is_empty() || named.contains(role);
@@ -242,7 +246,7 @@ impl ServeOptions {
             redis_ca_file: self.redis_ca_file,
             redis_prefix: self.redis_prefix.unwrap_or_else(|| REDIS_PREFIX.to_owned()),
             store: self.store,
-            store_endpoint: self.store_endpoint,
+            bucket,
             worker_slots: self.worker_slots.unwrap_or_else(|| slots::fitting(self.worker_memory)),
             worker_memory: slots::memory_bytes(self.worker_memory),
             media,

@@ -20,6 +20,7 @@ mod output;
 mod secret;
 mod serve;
 mod serve_args;
+mod store;
 mod table;
 mod tenants;
 mod token;
@@ -80,6 +81,7 @@ async fn run(command: Command, out: Output) -> Result<Exit, CliError> {
         Command::Token { command } => token::run(command, out).await,
         Command::Migrate(args) => migrate::run(args, out).await,
         Command::Db { command } => db::run(command, out).await,
+        Command::Store { command } => store::run(command, out).await,
         Command::Health(args) => health::run(&args, out).await,
         Command::Doctor(args) => doctor::run(*args, out).await,
         Command::Completions { shell } => completions::run(shell, out),

@@ -11,6 +11,7 @@ mod roles;
 mod running;
 mod start;
 mod stop;
+mod store_options;
 mod store_url;
 mod telemetry;
 mod upstream;
@@ -19,6 +20,7 @@ mod webhooks;
 
 pub(crate) use self::{
     check::check,
+    parts::expect_own_store,
     roles::tools_failure,
     start::{bus, catalog_failure, database_url},
     store_url::StoreUrl,

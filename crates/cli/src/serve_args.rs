@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     byte_size::ByteSize,
-    config::{RateSetting, Sandbox},
+    config::{RateSetting, Sandbox, StoreEncryption},
     secret::Secret,
 };
 
@@ -77,6 +77,17 @@ pub(crate) struct ServeOptions {
     /// The server of a store that is a bucket, if it is not the provider's own: http://HOST:PORT
     #[arg(long, value_name = "URL", env = "REELWAY_STORE_ENDPOINT")]
     pub(crate) store_endpoint: Option<url::Url>,
+    /// Let the S3 bucket of --store encrypt what is stored: AES256 for keys of its own, or kms:KEY for a key of a key management
+    /// service [default: as the bucket is set up]
+    #[arg(long, value_name = "HOW", env = "REELWAY_STORE_ENCRYPTION")]
+    pub(crate) store_encryption: Option<StoreEncryption>,
+    /// Keep sources and outputs in this storage class of the provider, for example STANDARD_IA [default: the bucket's]
+    #[arg(long, value_name = "CLASS", env = "REELWAY_STORE_STORAGE_CLASS")]
+    pub(crate) store_storage_class: Option<String>,
+    /// The memory that all uploads into a bucket may take together in this process; clients are slowed down when it is used up,
+    /// and a file of N GiB needs N*0.3M at least [default: 128M]
+    #[arg(long, value_name = "BYTES", env = "REELWAY_UPLOAD_MEMORY")]
+    pub(crate) upload_memory: Option<ByteSize>,
     /// Run so many tasks at a time [default: one for each core, as far as the memory reaches]
     #[arg(long, value_name = "N", env = "REELWAY_WORKER_SLOTS")]
     pub(crate) worker_slots: Option<NonZeroUsize>,

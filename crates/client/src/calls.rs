@@ -38,6 +38,10 @@ calls! {
     uploads.get_upload(GetUploadRequest) -> v1::Upload, Safe, answer => present(answer.upload);
     /// Lists uploads, newest first.
     uploads.list_uploads(ListUploadsRequest) -> v1::ListUploadsResponse, Safe, answer => Ok(answer);
+    /// Asks which parts of an upload are due that a client puts into the bucket itself.
+    uploads.create_upload_parts(CreateUploadPartsRequest) -> v1::CreateUploadPartsResponse, Safe, answer => Ok(answer);
+    /// Tells which of them are there.
+    uploads.report_upload_parts(ReportUploadPartsRequest) -> v1::ReportUploadPartsResponse, Safe, answer => Ok(answer);
     /// Gives an upload up.
     uploads.abort_upload(AbortUploadRequest) -> v1::Upload, Safe, answer => present(answer.upload);
 

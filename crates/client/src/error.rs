@@ -47,6 +47,9 @@ pub enum Error {
     /// A text that can't be a key or a token; it is not shown.
     #[error("a key or token is of letters, digits and signs, without spaces and line breaks")]
     Token,
+    /// The bucket that takes an upload's parts refused one, or was not reached. The URL is not shown: it is a right to write.
+    #[error("the bucket took no part: {0}")]
+    Bucket(String),
     /// The server's answer breaks the contract.
     #[error("the server's answer makes no sense: {0}")]
     Contract(&'static str),
@@ -64,6 +67,7 @@ impl Error {
             Self::FileChanged { .. } => "FILE_CHANGED",
             Self::Endpoint { .. } => "ENDPOINT_INVALID",
             Self::Token => "TOKEN_INVALID",
+            Self::Bucket(_) => "BUCKET_UNAVAILABLE",
             Self::Contract(_) => "CONTRACT_BROKEN",
         }
     }
@@ -73,6 +77,8 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Refused(refusal) => retry::classify(refusal),
+            // The server is asked next, which signs new URLs and knows if the upload has ended.
+            Self::Bucket(_) => Class::Again,
             Self::UploadEnded { .. }
             | Self::Read(_)
             | Self::FileChanged { .. }

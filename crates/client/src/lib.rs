@@ -1,11 +1,12 @@
 //! Rust client: resumable upload, watch with recovery.
 //!
 //! [`Client`] talks to one server of all services, or to one for each. [`Client::upload`] sends a file whatever happens to
-//! the connection, and [`Client::watch`] follows a job without missing a change. Calls that can be repeated without harm
+//! the connection, [`Client::upload_direct`] past the server into its bucket, and [`Client::watch`] follows a job without missing a change. Calls that can be repeated without harm
 //! are repeated, with the pauses of a [`RetryPolicy`].
 
 mod calls;
 mod client;
+mod direct;
 mod endpoints;
 mod error;
 mod movie;

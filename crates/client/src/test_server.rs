@@ -299,6 +299,8 @@ impl UploadService for Service {
         complete_upload(v1::CompleteUploadRequest) -> CompleteUploadResponse;
         abort_upload(v1::AbortUploadRequest) -> AbortUploadResponse;
         create_upload_grant(v1::CreateUploadGrantRequest) -> CreateUploadGrantResponse;
+        create_upload_parts(v1::CreateUploadPartsRequest) -> CreateUploadPartsResponse;
+        report_upload_parts(v1::ReportUploadPartsRequest) -> ReportUploadPartsResponse;
     }
 }
 

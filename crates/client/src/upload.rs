@@ -179,7 +179,7 @@ impl Client {
 }
 
 /// Whether nothing is left to send.
-fn is_complete(upload: &v1::Upload) -> Result<bool, Error> {
+pub(crate) fn is_complete(upload: &v1::Upload) -> Result<bool, Error> {
     match upload.state() {
         v1::UploadState::Complete => Ok(true),
         v1::UploadState::Receiving => Ok(false),

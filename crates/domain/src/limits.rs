@@ -10,6 +10,11 @@ pub const CHUNK_BYTES_MAX: usize = 2 << 20;
 pub const MESSAGE_BYTES_MAX: usize = CHUNK_BYTES_MAX + (64 << 10);
 /// Parts of one upload on their way to a bucket at the same time. Whoever takes the writing over skips as many part numbers.
 pub const PARTS_IN_FLIGHT_MAX: usize = 4;
+/// The most parts of one upload that a client is to put into a bucket itself and hasn't yet. Whoever takes the writing over passes over
+/// their numbers.
+pub const DIRECT_PARTS_MAX: usize = 64;
+/// So many parts are handed out to such a client if nothing is asked for.
+pub const DIRECT_PARTS_DEFAULT: usize = 16;
 /// The longest tail that may be sent ahead of the rest of an upload, in bytes: the index of a film of a day.
 pub const TAIL_BYTES_MAX: u64 = 64 << 20;
 /// How long it may take to send a tail: one that is slower comes ahead of nothing.

@@ -161,6 +161,10 @@ reasons! {
     TailUnusable = "TAIL_UNUSABLE", FailedPrecondition, 409, Never;
     /// What is named as a part is not one: unknown, ended without being complete, or not created as one.
     PartUnusable = "PART_UNUSABLE", FailedPrecondition, 400, Never;
+    /// Bytes of this upload can't go straight into the bucket: the message says why. Write them over gRPC or HTTP.
+    DirectUnavailable = "DIRECT_UNAVAILABLE", FailedPrecondition, 409, Never;
+    /// The store doesn't have a part as it was reported; nothing of the report counts.
+    PartMismatch = "PART_MISMATCH", FailedPrecondition, 409, Never;
     /// Nothing arrived for too long; what came is kept.
     StreamIdle = "STREAM_IDLE", DeadlineExceeded, 408, Never;
     /// No such job.

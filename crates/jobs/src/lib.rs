@@ -9,6 +9,7 @@ mod create;
 pub mod expirer;
 pub mod gauges;
 pub mod janitor;
+pub mod leftovers;
 mod list;
 pub mod reaper;
 pub mod relay;

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use reelway_blob::{BlobError, DiskStore, Store, Stored};
+use reelway_blob::{BlobError, BucketStore, DiskStore, Store, Stored};
 use reelway_catalog::Catalog;
 use reelway_domain::Failure;
 use tokio_util::sync::CancellationToken;
 
-use crate::trouble::Trouble;
+use crate::{leftovers::Leftovers, trouble::Trouble};
 
 /// How often the store is looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -32,18 +32,17 @@ pub async fn run(catalog: Catalog, store: Store, shutdown: CancellationToken) {
 
 async fn sweep(catalog: &Catalog, store: &Store, now: SystemTime) -> Result<(), Failure> {
     match store {
-        Store::Disk(disk) => sweep_disk(catalog, disk, now).await?,
-        Store::Bucket(bucket) => {
-            for id in old(bucket.list_uploads().await?, now) {
-                if !catalog.keeps_upload(id).await? {
-                    swept(&id, "upload", store.remove_upload(id).await);
-                }
-            }
-        }
+        Store::Disk(disk) => sweep_disk(catalog, disk, now).await,
+        Store::Bucket(bucket) => sweep_bucket(catalog, bucket, now).await,
     }
-    for id in old(store.list_jobs().await?, now) {
-        if !catalog.knows_job(id).await? {
-            swept(&id, "job", store.output(id).remove().await);
+}
+
+async fn sweep_bucket(catalog: &Catalog, bucket: &BucketStore, now: SystemTime) -> Result<(), Failure> {
+    let mut leftovers = Leftovers::of(catalog, bucket, LEFTOVER_AGE_MIN, now);
+    while let Some(leftover) = leftovers.next().await? {
+        if leftover.is_ours {
+            let held = &leftover.held;
+            swept(&held.key, "object", bucket.remove_held(held).await);
         }
     }
     Ok(())
@@ -58,6 +57,11 @@ async fn sweep_disk(catalog: &Catalog, disk: &DiskStore, now: SystemTime) -> Res
     for tail in old(disk.list_tails().await?, now) {
         if tail.is_draft() || !catalog.keeps_tail(tail.upload, tail.tail).await? {
             swept(&tail, "tail", disk.remove_tail_file(&tail).await);
+        }
+    }
+    for id in old(disk.list_jobs().await?, now) {
+        if !catalog.knows_job(id).await? {
+            swept(&id, "job", disk.output(id).remove().await);
         }
     }
     Ok(())
@@ -79,6 +83,8 @@ fn old<I>(stored: Vec<Stored<I>>, now: SystemTime) -> impl Iterator<Item = I> {
     })
 }
 
+#[cfg(test)]
+mod bucket_tests;
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;

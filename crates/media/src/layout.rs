@@ -1,11 +1,15 @@
 //! Where an arriving file keeps its index: decided from the bytes that are there, before any program opens it.
 //!
 //! MP4 and MOV files with all their samples in one index (ISO/IEC 14496-12, section 8) can be planned for as soon as the index is
-//! there. Everything else waits for its last byte.
+//! there. Fragmented MP4, Matroska and WebM are made of pieces, and their beginning is a file of its own. Everything else waits for its
+//! last byte.
 
 use std::io;
 
-use crate::ByteRange;
+use crate::{
+    ByteRange,
+    pieces::{EBML, clusters_end, fragments_end},
+};
 
 /// The most outermost boxes that are walked before the media data.
 const BOXES_MAX: u32 = 64;
@@ -34,6 +38,8 @@ pub struct Arrived {
 pub enum Layout {
     /// Its index is there. These bytes tell all about it: headers, the first media data, and the index.
     Indexed(Vec<ByteRange>),
+    /// It is made of pieces: so many bytes are its headers and whole pieces.
+    Pieces(u64),
     /// More can be told when every byte below this offset is there.
     Later(u64),
     /// Nothing before all of it is there.
@@ -41,10 +47,10 @@ pub enum Layout {
 }
 
 /// A box's place and type.
-struct Header {
-    kind: [u8; 4],
-    body: u64,
-    end: u64,
+pub(crate) struct Header {
+    pub(crate) kind: [u8; 4],
+    pub(crate) body: u64,
+    pub(crate) end: u64,
 }
 
 impl Arrived {
@@ -70,6 +76,13 @@ impl Arrived {
 /// # Errors
 /// Those of `read`.
 pub fn layout(there: &Arrived, mut read: impl FnMut(u64, &mut [u8]) -> io::Result<()>) -> io::Result<Layout> {
+    if there.covers(ByteRange { start: 0, end: 4 }) && there.size >= 4 {
+        let mut mark = [0; 4];
+        read(0, &mut mark)?;
+        if mark == EBML {
+            return Ok(pieces(there, clusters_end(&mut read, there.prefix)?));
+        }
+    }
     let (mut at, mut index, mut media) = (0, None, None);
     for _ in 0..BOXES_MAX {
         if let (Some(index), Some(media)) = (&index, &media) {
@@ -107,7 +120,8 @@ pub fn layout(there: &Arrived, mut read: impl FnMut(u64, &mut [u8]) -> io::Resul
                     return Ok(Layout::Later(there.needed(range)));
                 }
                 if is_fragmented(&mut read, &header)? {
-                    return Ok(Layout::Complete);
+                    let end = fragments_end(&mut read, header.end, there.prefix, there.size)?;
+                    return Ok(pieces(there, end));
                 }
                 index = Some(range);
             }
@@ -123,6 +137,15 @@ pub fn layout(there: &Arrived, mut read: impl FnMut(u64, &mut [u8]) -> io::Resul
         at = header.end;
     }
     Ok(Layout::Complete)
+}
+
+/// What can be made of a file whose pieces end here.
+fn pieces(there: &Arrived, end: Option<u64>) -> Layout {
+    match end {
+        Some(end) => Layout::Pieces(end),
+        None if there.prefix < there.size => Layout::Later(there.prefix + 1),
+        None => Layout::Complete,
+    }
 }
 
 fn found(there: &Arrived, index: &ByteRange, media: &ByteRange) -> Layout {
@@ -141,7 +164,11 @@ fn found(there: &Arrived, index: &ByteRange, media: &ByteRange) -> Layout {
 }
 
 /// The header of the box at an offset; `None` if there is none that fits into the file.
-fn header(read: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>, at: u64, limit: u64) -> io::Result<Option<Header>> {
+pub(crate) fn header(
+    mut read: impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+    at: u64,
+    limit: u64,
+) -> io::Result<Option<Header>> {
     let left = limit.saturating_sub(at);
     if left < 8 {
         return Ok(None);
@@ -170,7 +197,7 @@ fn header(read: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>, at: u64, limi
 fn is_fragmented(read: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>, index: &Header) -> io::Result<bool> {
     let mut at = index.body;
     for _ in 0..INDEX_BOXES_MAX {
-        match header(read, at, index.end)? {
+        match header(&mut *read, at, index.end)? {
             None => return Ok(false),
             Some(inner) if &inner.kind == b"mvex" => return Ok(true),
             Some(inner) => at = inner.end,
@@ -256,7 +283,9 @@ mod tests {
             boxed(b"mdat", &[0; 99]),
         ]
         .concat();
-        assert_eq!(decide(&fragments, 200, fragments.len() as u64), Layout::Complete);
+        let size = fragments.len() as u64;
+        assert_eq!(decide(&fragments, 100, size), Layout::Later(101));
+        assert_eq!(decide(&fragments, size, size), Layout::Complete, "not one fragment");
         let letter = b"this is a letter, not a film".repeat(9);
         assert_eq!(decide(&letter, 100, letter.len() as u64), Layout::Complete);
         let lying = [

@@ -16,6 +16,7 @@ mod input;
 mod layout;
 mod limits;
 mod package;
+mod pieces;
 mod plan;
 pub mod playlist;
 mod probe;
@@ -41,9 +42,9 @@ pub use package::{
 };
 pub use plan::{
     AudioPlan, AudioRun, AudioSeek, ByteRange, ChunkPlan, Plan, PlanView, Rational, SegmentPlan, SubtitlePlan,
-    TICKS_PER_SECOND, VideoPlan, make_early_plan, make_plan,
+    TICKS_PER_SECOND, VideoPlan, make_early_plan, make_first_plan, make_further_plan, make_plan,
 };
-pub use probe::{AudioStream, Colour, Mastering, Probe, SubtitleStream, VideoStream, probe};
+pub use probe::{AudioStream, Colour, Mastering, Probe, SubtitleStream, VideoStream, probe, probe_beginning};
 pub use progress::EncodeProgress;
 pub use sandbox::{Confinement, SandboxLevel};
 pub use tools::{Features, Tools, Workspace};

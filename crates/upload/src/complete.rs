@@ -103,7 +103,7 @@ impl Writer {
                 return Err(self.fail(other_file(&self.row, &expected, &actual)).await);
             }
         }
-        let proven = self.shared.prove_tail(&self.row).await;
+        let proven = self.shared.prove_tail(&self.row, &place, size).await;
         let (id, epoch) = (self.row.id, self.row.writer_epoch);
         let key = place.key.as_deref();
         match self.shared.catalog.complete_upload_in(id, epoch, size.0, key).await? {
@@ -116,14 +116,14 @@ impl Writer {
                 }
                 tracing::info!(upload.id = %id, size_bytes = size.0, "upload complete");
                 self.shared.drop_files(&row, &gathered).await;
-                self.shared.tidy(place);
                 if let Some(tail) = row.tail_offset {
                     // Another one may have come since the last commit.
                     if proven != Some(tail) {
-                        row.tail_offset = self.shared.prove_tail(&row).await;
+                        row.tail_offset = self.shared.prove_tail(&row, &place, size).await;
                     }
                     self.shared.remove_tail(id, tail).await;
                 }
+                self.shared.tidy(place);
                 if row.kind == UploadKind::Partial {
                     self.shared.parts_changed.notify_one();
                 }

@@ -72,7 +72,7 @@ impl Shared {
 }
 
 /// How long a grant is to be good for; `None` if it can't be.
-fn parse_lifetime(asked: Option<&prost_types::Duration>) -> Option<Duration> {
+pub(crate) fn parse_lifetime(asked: Option<&prost_types::Duration>) -> Option<Duration> {
     let Some(asked) = asked else {
         return Some(limits::GRANT_LIFETIME_DEFAULT);
     };
@@ -81,7 +81,7 @@ fn parse_lifetime(asked: Option<&prost_types::Duration>) -> Option<Duration> {
 }
 
 /// When a grant ends that is signed now. Whoever verifies it looks at the same kind of clock.
-fn end_of(lifetime: Duration) -> Timestamp {
+pub(crate) fn end_of(lifetime: Duration) -> Timestamp {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from((now + lifetime).as_millis()).unwrap_or(i64::MAX))
 }

@@ -9,7 +9,8 @@
 //! `session` puts these together, the same for both write RPCs; `service` adapts them to the RPCs.
 //!
 //! A writer also ends when somebody asks for the offset to go on from (`hand_over`). Uploads that are put together from others
-//! have a writer of their own, on any server (`join`, `joiner`). The end of a file may come ahead of the rest, as a preview (`tail`).
+//! have a writer of their own, on any server (`join`, `joiner`). Clients may put parts
+//! straight into a bucket, which the server never reads (`direct`, `direct_report`). The end of a file may come ahead of the rest, as a preview (`tail`).
 
 mod abort;
 mod answers;
@@ -17,6 +18,8 @@ mod caller;
 mod complete;
 mod create;
 mod declare;
+mod direct;
+mod direct_report;
 mod drafts;
 mod ended;
 mod follow;

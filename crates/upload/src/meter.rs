@@ -5,6 +5,7 @@ use metrics::{
 };
 
 const BYTES: &str = "reelway_upload_bytes_total";
+const DIRECT_BYTES: &str = "reelway_upload_direct_bytes_total";
 const COMMIT_SECONDS: &str = "reelway_upload_chunk_commit_seconds";
 const STREAMS_OPEN: &str = "reelway_uploads_active";
 const RESUMES: &str = "reelway_upload_resumes_total";
@@ -20,6 +21,10 @@ const TAILS_DROPPED: &str = "reelway_upload_tails_dropped_total";
 /// Says what each metric is.
 pub(crate) fn describe() {
     describe_counter!(BYTES, "Bytes that became durable.");
+    describe_counter!(
+        DIRECT_BYTES,
+        "Bytes that clients put into the bucket themselves and that count."
+    );
     describe_histogram!(
         COMMIT_SECONDS,
         "Seconds from the begin of a sync until its offset was recorded."
@@ -41,6 +46,10 @@ pub(crate) fn describe() {
 
 pub(crate) fn bytes() -> Counter {
     counter!(BYTES)
+}
+
+pub(crate) fn direct_bytes() -> Counter {
+    counter!(DIRECT_BYTES)
 }
 
 pub(crate) fn commit_seconds() -> Histogram {

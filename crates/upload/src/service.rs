@@ -126,6 +126,29 @@ impl UploadService for UploadServer {
         let granted = self.shared.grant(&caller, request.get_ref()).await;
         granted.map(Response::new).map_err(|failure| to_status(&failure))
     }
+
+    async fn create_upload_parts(
+        &self,
+        request: Request<v1::CreateUploadPartsRequest>,
+    ) -> Answered<v1::CreateUploadPartsResponse> {
+        let (caller, shared) = (identity(&request)?, Arc::clone(&self.shared));
+        let call = async move { shared.create_parts(&caller, request.get_ref()).await };
+        let created = self.detached(call).await;
+        created.map(Response::new).map_err(|failure| to_status(&failure))
+    }
+
+    async fn report_upload_parts(
+        &self,
+        request: Request<v1::ReportUploadPartsRequest>,
+    ) -> Answered<v1::ReportUploadPartsResponse> {
+        let (caller, shared) = (identity(&request)?, Arc::clone(&self.shared));
+        let call = async move { shared.report_parts(&caller, request.get_ref()).await };
+        let upload = self.detached(call).await.map_err(|failure| to_status(&failure))?;
+        Ok(Response::new(v1::ReportUploadPartsResponse {
+            durable_offset: upload.durable_offset.0,
+            upload: Some(reelway_view::upload(&upload)),
+        }))
+    }
 }
 
 /// The chunks of a stream of messages. After its end it stays ended.

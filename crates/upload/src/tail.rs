@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use reelway::v1::PutUploadTailRequest;
 use reelway_auth::{Identity, Scope};
-use reelway_blob::TailDraft;
+use reelway_blob::{SourcePlace, StoreTail};
 use reelway_catalog::{Error, TailSet, Upload};
 use reelway_domain::{Failure, Offset, Reason, UploadId, UploadKind, UploadState, limits};
 use reelway_rpc::{
@@ -95,15 +95,11 @@ impl Shared {
         mut place: Place,
         first: PutUploadTailRequest,
         messages: &mut S,
-    ) -> Result<TailDraft, Cut>
+    ) -> Result<StoreTail, Cut>
     where
         S: Stream<Item = Result<PutUploadTailRequest, Status>> + Unpin,
     {
-        let Some(disk) = self.store.disk() else {
-            let message = "the store takes no tails; write the file in order";
-            return Err(Failure::new(Reason::TailUnusable, message).with("uploadId", id).into());
-        };
-        let mut draft = disk.begin_tail(id, place.next).await?;
+        let mut draft = self.store.begin_tail(id, place.next, place.end).await?;
         let mut run = Some(first);
         while let Some(message) = run {
             place.accept(&message)?;
@@ -136,7 +132,7 @@ impl Shared {
     }
 
     /// The bytes first, then the word that they are there.
-    async fn publish_tail(&self, upload: &Upload, tail: Offset, draft: TailDraft) -> Result<Upload, Failure> {
+    async fn publish_tail(&self, upload: &Upload, tail: Offset, draft: StoreTail) -> Result<Upload, Failure> {
         let id = upload.id;
         draft.keep().await?;
         let set = self.catalog.set_tail(&upload.tenant, id, tail).await;
@@ -163,9 +159,9 @@ impl Shared {
 
     /// Compares the tail of an upload whose bytes are all there with what they are, and gives the one that is right. One that
     /// differs is dropped: what was made of it is found to differ when the whole file is looked at.
-    pub(crate) async fn prove_tail(&self, upload: &Upload) -> Option<Offset> {
+    pub(crate) async fn prove_tail(&self, upload: &Upload, place: &SourcePlace, size: Offset) -> Option<Offset> {
         let (id, tail) = (upload.id, upload.tail_offset?);
-        match self.store.disk()?.tail_is_like(id, upload.file_epoch, tail).await {
+        match self.store.tail_is_like(place, tail, size).await {
             Ok(true) => return Some(tail),
             Ok(false) => {
                 tracing::warn!(upload.id = %id, tail_offset = tail.0, "the tail is not what the file ends with");
@@ -182,8 +178,7 @@ impl Shared {
 
     /// Removes the bytes of a tail. What fails here is done by the next sweep.
     pub(crate) async fn remove_tail(&self, id: UploadId, tail: Offset) {
-        let Some(disk) = self.store.disk() else { return };
-        if let Err(error) = disk.remove_tail(id, tail).await {
+        if let Err(error) = self.store.remove_tail(id, tail).await {
             tracing::warn!(upload.id = %id, %error, "a tail could not be removed");
         }
     }

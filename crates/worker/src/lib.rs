@@ -7,6 +7,8 @@ mod attempt;
 #[cfg(test)]
 mod fidelity;
 mod finish;
+#[cfg(test)]
+mod growing;
 mod lease;
 #[cfg(test)]
 mod leftovers;

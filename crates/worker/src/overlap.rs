@@ -21,13 +21,13 @@ const PATIENCE: Duration = Duration::from_secs(100);
 const CLIP: &str = "-f lavfi -i testsrc2=size=854x480:rate=15 -f lavfi -i sine=440 -t 16 -pix_fmt yuv420p -c:v libx264 \
                     -preset ultrafast -qp 8 -bf 2 -g 30";
 
-fn clip(bench: &Bench, more: &str) -> Vec<u8> {
+pub(crate) fn clip(bench: &Bench, more: &str) -> Vec<u8> {
     let words: Vec<&str> = CLIP.split_whitespace().chain(more.split_whitespace()).collect();
     bench.clip(&words)
 }
 
 /// Two rungs that cost little: how they look is not looked at here.
-fn ladder() -> Ladder {
+pub(crate) fn ladder() -> Ladder {
     let rung = |short_side| Rung {
         short_side,
         bitrate_max: 500_000,
@@ -40,30 +40,30 @@ fn ladder() -> Ladder {
 }
 
 /// A worker that works in the background.
-struct Running {
+pub(crate) struct Running {
     shutdown: CancellationToken,
     worker: JoinHandle<std::io::Result<()>>,
 }
 
 impl Running {
-    fn start(bench: &Bench) -> Self {
+    pub(crate) fn start(bench: &Bench) -> Self {
         let shutdown = CancellationToken::new();
         let worker = tokio::spawn(Arc::clone(&bench.worker).run(shutdown.clone()));
         Self { shutdown, worker }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         self.worker.await.unwrap().unwrap();
     }
 }
 
-async fn tasks(bench: &Bench, job: JobId) -> Vec<Task> {
+pub(crate) async fn tasks(bench: &Bench, job: JobId) -> Vec<Task> {
     bench.catalog.tasks(&Tenant::single(), job).await.unwrap()
 }
 
 /// Waits until the tasks of a job are as they should be.
-async fn until(bench: &Bench, job: JobId, what: &str, is_so: impl Fn(&[Task]) -> bool) -> Vec<Task> {
+pub(crate) async fn until(bench: &Bench, job: JobId, what: &str, is_so: impl Fn(&[Task]) -> bool) -> Vec<Task> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let tasks = tasks(bench, job).await;
@@ -76,7 +76,7 @@ async fn until(bench: &Bench, job: JobId, what: &str, is_so: impl Fn(&[Task]) ->
     }
 }
 
-fn is_done(tasks: &[Task], kind: TaskKind) -> bool {
+pub(crate) fn is_done(tasks: &[Task], kind: TaskKind) -> bool {
     tasks
         .iter()
         .any(|task| task.kind == kind && task.state == TaskState::Succeeded)

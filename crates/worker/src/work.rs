@@ -175,6 +175,9 @@ pub(crate) async fn run(job: &Job, scratch: &Path, cancel: &CancellationToken) -
             Sight::Ready(view) => drop(job.view.set(view)),
         }
     }
+    if job.claim.task.kind == TaskKind::Plan {
+        return prepare::plan(job, scratch, cancel).await;
+    }
     make(job, scratch, cancel).await.map(Ended::Done)
 }
 
@@ -190,7 +193,8 @@ fn reads_source(kind: TaskKind) -> bool {
 async fn make(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
     match job.claim.task.kind {
         TaskKind::Probe => prepare::probe(job, scratch, cancel).await,
-        TaskKind::Plan => prepare::plan(job, scratch, cancel).await,
+        // It may be too early for it, which `run` sees to.
+        TaskKind::Plan => Err(internal(&"a plan is made by itself").into()),
         TaskKind::Lead => encode::lead(job, scratch, cancel).await,
         TaskKind::Video => encode::video(job, scratch, cancel).await,
         TaskKind::Audio => audio::audio(job, scratch, cancel).await,

@@ -1,4 +1,4 @@
-"""A private Postgres and a private Redis, on loopback and free ports, ended with the run."""
+"""A private Postgres, Redis and S3 server, on loopback and free ports, ended with the run."""
 
 import os
 import socket
@@ -58,3 +58,27 @@ class Redis:
     def __exit__(self, *_):
         self.child.terminate()
         self.child.wait(10)
+
+
+class ObjectStore:
+    """The S3 server of scripts/lib/s3.sh; it ends with the shell that started it. `environment` has its credentials."""
+
+    def __init__(self, directory):
+        script = (
+            'source scripts/lib/s3.sh && s3_install >&2 && s3_start "$1" >&2 && '
+            'printf "%s\\n" "$S3_ENDPOINT" "$S3_BUCKET" "$AWS_REGION" "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" && '
+            "read -r _; s3_stop"
+        )
+        argv = ["bash", "-c", script, "bash", os.path.join(directory, "s3")]
+        self.shell = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.endpoint, self.bucket, region, key, secret = (self.shell.stdout.readline().strip() for _ in range(5))
+        if not secret:
+            raise RuntimeError("the S3 server did not start")
+        self.environment = {"AWS_REGION": region, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.shell.stdin.close()
+        self.shell.wait(30)

@@ -1,6 +1,6 @@
 //! Making one object of what arrived.
 
-use object_store::{ObjectStoreExt as _, path::Path};
+use object_store::{ObjectStore as _, ObjectStoreExt as _, path::Path};
 use reelway_domain::{Multipart, Offset, StoredPart, StoredRest};
 
 use super::{StagedObject, buffer::payload, part::offset, staged::State, wire::WireError};
@@ -74,7 +74,9 @@ impl StagedObject {
         }
         let key = self.inner.bucket.inner.names.source(self.inner.id, self.inner.epoch);
         let (pieces, _rooms) = self.inner.everything(state).await?;
-        let put = self.inner.bucket.inner.objects.put(&key, payload(pieces)).await;
+        let store = &self.inner.bucket.inner;
+        let options = store.attributes().into();
+        let put = store.objects.put_opts(&key, payload(pieces), options).await;
         put.asked("store", &key)?;
         // Now it is one object that holds all of it.
         state.replace_rests();

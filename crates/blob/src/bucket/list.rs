@@ -1,13 +1,14 @@
 //! What is in the bucket, and removing it.
 
-use std::{collections::HashMap, time::SystemTime};
-
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{TryStreamExt as _, stream};
 use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _, path::Path};
-use reelway_domain::{JobId, UploadId};
+use reelway_domain::UploadId;
 
 use super::{BucketStore, wire::WireError};
-use crate::{BlobError, Stored, error::Asked as _};
+use crate::{BlobError, error::Asked as _};
+
+/// Objects that are removed at a time: a few hundred parts of one upload go in a second, and the store is left to others.
+const REMOVALS_AT_ONCE: usize = 8;
 
 impl BucketStore {
     /// Whether a small object can be made and removed.
@@ -19,22 +20,6 @@ impl BucketStore {
         let put = self.inner.objects.put(&key, "is there room?".into()).await;
         put.asked("write", &key)?;
         self.remove_one(&key).await
-    }
-
-    /// Every upload that has objects, with the time of the newest, in no order.
-    ///
-    /// # Errors
-    /// Those of the bucket.
-    pub async fn list_uploads(&self) -> Result<Vec<Stored<UploadId>>, BlobError> {
-        self.list(&self.inner.names.uploads()).await
-    }
-
-    /// Every job that has objects, with the time of the newest, in no order.
-    ///
-    /// # Errors
-    /// Those of the bucket.
-    pub async fn list_jobs(&self) -> Result<Vec<Stored<JobId>>, BlobError> {
-        self.list(&self.inner.names.outputs()).await
     }
 
     /// Removes all objects of an upload but the one with the key `kept`, and ends its multipart uploads but `kept_multipart`, which
@@ -57,12 +42,7 @@ impl BucketStore {
             .map_err(|error| not_listed(&below, error))?
         {
             if kept_multipart != Some(&begun.id) {
-                let key = Path::from(begun.key.as_str());
-                let ended = self.inner.multiparts.abort_multipart(&key, &begun.id).await;
-                match ended.asked("end the multipart upload of", &key) {
-                    Ok(()) | Err(BlobError::NotFound { .. }) => {}
-                    Err(error) => return Err(error),
-                }
+                self.end_multipart(&begun.into()).await?;
             }
         }
         let found = self.found(&below).await?;
@@ -104,43 +84,18 @@ impl BucketStore {
     }
 
     async fn remove_all(&self, keys: impl Iterator<Item = Path>) -> Result<(), BlobError> {
-        for key in keys {
-            self.remove_one(&key).await?;
-        }
-        Ok(())
+        let keys = stream::iter(keys.map(Ok::<_, BlobError>));
+        let removed = keys.try_for_each_concurrent(REMOVALS_AT_ONCE, |key| async move { self.remove_one(&key).await });
+        removed.await
     }
 
     async fn found(&self, below: &Path) -> Result<Vec<ObjectMeta>, BlobError> {
         let listed = self.inner.objects.list(Some(below)).try_collect().await;
         listed.asked("list", below)
     }
-
-    /// The newest object of each that is named by the first segment below a key.
-    async fn list<I>(&self, below: &Path) -> Result<Vec<Stored<I>>, BlobError>
-    where
-        I: std::str::FromStr + Copy + Eq + std::hash::Hash,
-    {
-        let mut newest: HashMap<I, SystemTime> = HashMap::new();
-        let mut listed = self.inner.objects.list(Some(below));
-        while let Some(object) = listed.next().await {
-            let object = object.asked("list", below)?;
-            let named = object.location.prefix_match(below).and_then(|mut parts| parts.next());
-            let Some(id) = named.and_then(|name| name.as_ref().parse().ok()) else {
-                tracing::warn!(key = %object.location, "unknown object in the bucket");
-                continue;
-            };
-            let modified = SystemTime::from(object.last_modified);
-            let known = newest.entry(id).or_insert(modified);
-            *known = modified.max(*known);
-        }
-        Ok(newest
-            .into_iter()
-            .map(|(id, modified)| Stored { id, modified })
-            .collect())
-    }
 }
 
-fn not_listed(below: &Path, error: WireError) -> BlobError {
+pub(super) fn not_listed(below: &Path, error: WireError) -> BlobError {
     BlobError::Remote {
         operation: "list the multipart uploads of",
         key: below.to_string(),

@@ -8,6 +8,8 @@
 mod assemble;
 mod budget;
 mod buffer;
+mod direct;
+mod held;
 mod list;
 mod names;
 mod open;
@@ -17,23 +19,29 @@ mod read;
 mod rest;
 mod schedule;
 mod staged;
+mod tail;
 mod wire;
 
 use std::sync::Arc;
 
-use object_store::{ObjectStore, multipart::MultipartStore, signer::Signer};
+use object_store::{
+    Attribute, AttributeValue, Attributes, ObjectStore, PutMultipartOptions, multipart::MultipartStore, signer::Signer,
+};
 use reelway_domain::{StoreId, WriterId};
 
 use self::{budget::Budget, names::Names, wire::Wire};
 pub use self::{
-    open::{BucketSettings, BucketUrl, Encryption},
+    direct::ListedPart,
+    held::{Held, Owner, What},
+    open::{BucketSettings, BucketUrl, Encryption, EncryptionError},
     output::BucketOutput,
     read::ObjectReader,
     staged::StagedObject,
+    tail::ObjectTail,
 };
 
 /// How much of all uploads may be in memory together if nothing else is said, in bytes.
-pub(crate) const UPLOAD_MEMORY_BYTES_DEFAULT: u64 = 128 << 20;
+pub const UPLOAD_MEMORY_BYTES_DEFAULT: u64 = 128 << 20;
 
 /// All bytes of a deployment, in one bucket below one prefix. Clones are the same store.
 #[derive(Debug, Clone)]
@@ -48,11 +56,34 @@ pub(crate) struct Inner {
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) wire: Wire,
     pub(crate) names: Names,
+    /// The storage class of sources and outputs.
+    storage_class: Option<String>,
     pub(crate) budget: Budget,
     /// Room for what is read back of a part.
     pub(crate) reloads: Budget,
+    /// Room for tails that are on their way.
+    pub(crate) tails: Budget,
     identity: StoreId,
     writer: WriterId,
+}
+
+impl Inner {
+    /// How sources and outputs are stored.
+    fn attributes(&self) -> Attributes {
+        let class = self.storage_class.clone();
+        class
+            .map(|class| (Attribute::StorageClass, AttributeValue::from(class)))
+            .into_iter()
+            .collect()
+    }
+
+    /// The same, for those that are sent in parts.
+    fn multipart_options(&self) -> PutMultipartOptions {
+        PutMultipartOptions {
+            attributes: self.attributes(),
+            ..PutMultipartOptions::default()
+        }
+    }
 }
 
 /// A multipart store that can be shown in logs.

@@ -19,6 +19,8 @@ use reelway_domain::{JobId, Offset, UploadId, WriterEpoch};
 const UPLOADS: &str = "uploads";
 /// Where outputs are.
 const OUTPUTS: &str = "outputs";
+/// Where checks write.
+const CHECKS: &str = "checks";
 
 /// Makes names below one prefix.
 #[derive(Debug, Clone)]
@@ -38,7 +40,17 @@ impl Names {
 
     /// What a check writes and removes; one name for each process, so that checks don't disturb one another.
     pub(crate) fn check(&self, process: &str) -> Path {
-        self.prefix.clone().join("checks").join(process)
+        self.prefix.clone().join(CHECKS).join(process)
+    }
+
+    /// Everything, and what is not ours if there is no prefix.
+    pub(crate) fn all(&self) -> &Path {
+        &self.prefix
+    }
+
+    /// Everything that checks wrote.
+    pub(crate) fn checks(&self) -> Path {
+        self.prefix.clone().join(CHECKS)
     }
 
     /// Everything of all uploads.

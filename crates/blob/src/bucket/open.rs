@@ -17,6 +17,7 @@ use super::{
     BucketStore, Inner, UPLOAD_MEMORY_BYTES_DEFAULT,
     budget::Budget,
     names::Names,
+    tail::TAIL_MEMORY_BYTES,
     wire::{Signing, Wire},
 };
 use crate::{BlobError, error::Asked as _};
@@ -52,11 +53,11 @@ enum Kind {
 pub struct BucketUrlError(String);
 
 /// What can be set for a bucket.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BucketSettings {
     /// Where a server is that speaks S3, or an emulator of Google Cloud Storage; `None`: the provider's own.
     pub endpoint: Option<Url>,
-    /// The storage class of sources and outputs, as the provider names it.
+    /// The storage class of sources and outputs, as the provider names it. What is stored for a moment only has the bucket's own.
     pub storage_class: Option<String>,
     /// How sources and outputs are encrypted at rest.
     pub encryption: Option<Encryption>,
@@ -72,6 +73,11 @@ pub enum Encryption {
     /// With this key of a key management service.
     Kms(String),
 }
+
+/// A text that names no encryption.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not known: it must be AES256 or kms:KEY")]
+pub struct EncryptionError(String);
 
 impl FromStr for BucketUrl {
     type Err = BucketUrlError;
@@ -93,6 +99,29 @@ impl FromStr for BucketUrl {
             bucket: bucket.to_owned(),
             prefix: Path::parse(prefix.trim_end_matches('/')).map_err(|_| refused())?,
         })
+    }
+}
+
+impl BucketUrl {
+    /// Whether it is in Google Cloud Storage.
+    #[must_use]
+    pub fn is_google(&self) -> bool {
+        self.kind == Kind::Google
+    }
+}
+
+impl FromStr for Encryption {
+    type Err = EncryptionError;
+
+    fn from_str(text: &str) -> Result<Self, EncryptionError> {
+        match text.strip_prefix("kms:") {
+            None if text == "AES256" => Ok(Self::Store),
+            // It becomes a header.
+            Some(key) if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Ok(Self::Kms(key.to_owned()))
+            }
+            _ => Err(EncryptionError(text.to_owned())),
+        }
     }
 }
 
@@ -133,8 +162,10 @@ impl BucketStore {
                 signer,
                 wire,
                 names,
+                storage_class: settings.storage_class.clone(),
                 budget: Budget::new(memory),
                 reloads: Budget::new(RELOAD_BYTES),
+                tails: Budget::new(TAIL_MEMORY_BYTES),
                 identity,
                 writer: WriterId::new(),
             }),
@@ -154,10 +185,7 @@ async fn s3(url: &BucketUrl, settings: &BucketSettings) -> object_store::Result<
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(&url.bucket)
         .with_retry(retries())
-        .with_client_options(client_options(
-            settings,
-            &[("x-amz-storage-class", &settings.storage_class)],
-        ));
+        .with_client_options(client_options(settings));
     if let Some(endpoint) = &settings.endpoint {
         builder = builder
             .with_endpoint(endpoint.as_str().trim_end_matches('/'))
@@ -186,7 +214,7 @@ async fn s3(url: &BucketUrl, settings: &BucketSettings) -> object_store::Result<
         multiparts: store.clone(),
         signer: store,
         wire: Wire {
-            http: ReqwestConnector::default().connect(&client_options(settings, &[]))?,
+            http: ReqwestConnector::default().connect(&client_options(settings))?,
             bucket,
             signing: Signing::Aws { credentials, region },
         },
@@ -197,10 +225,7 @@ async fn google(url: &BucketUrl, settings: &BucketSettings) -> object_store::Res
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(&url.bucket)
         .with_retry(retries())
-        .with_client_options(client_options(
-            settings,
-            &[("x-goog-storage-class", &settings.storage_class)],
-        ));
+        .with_client_options(client_options(settings));
     let mut bucket = Url::parse("https://storage.googleapis.com").map_err(|error| generic(error.into()))?;
     if let Some(endpoint) = &settings.endpoint {
         builder = builder.with_base_url(endpoint.as_str().trim_end_matches('/'));
@@ -221,7 +246,7 @@ async fn google(url: &BucketUrl, settings: &BucketSettings) -> object_store::Res
         multiparts: store.clone(),
         signer: store,
         wire: Wire {
-            http: ReqwestConnector::default().connect(&client_options(settings, &[]))?,
+            http: ReqwestConnector::default().connect(&client_options(settings))?,
             bucket,
             signing,
         },
@@ -246,19 +271,16 @@ fn retries() -> RetryConfig {
     }
 }
 
-fn client_options(settings: &BucketSettings, headers: &[(&'static str, &Option<String>)]) -> ClientOptions {
+/// Set before `with_allow_http`, whose settings these would replace.
+fn client_options(settings: &BucketSettings) -> ClientOptions {
     let is_plain = settings
         .endpoint
         .as_ref()
         .is_some_and(|endpoint| endpoint.scheme() == "http");
-    let named = headers
-        .iter()
-        .filter_map(|(name, value)| Some((http::HeaderName::from_static(name), value.as_ref()?.parse().ok()?)));
     ClientOptions::new()
         .with_allow_http(is_plain)
         .with_connect_timeout(CONNECT_MAX)
         .with_timeout(REQUEST_MAX)
-        .with_default_headers(named.collect())
 }
 
 /// The id of the store. The first process that asks makes it; all get the same, also if several are first.
@@ -291,6 +313,16 @@ async fn read_identity(objects: &dyn object_store::ObjectStore, key: &Path) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn encryption_is_by_the_store_or_by_a_key() {
+        assert_eq!("AES256".parse(), Ok(Encryption::Store));
+        let key = "arn:aws:kms:eu-west-1:1:key/a-b";
+        assert_eq!(format!("kms:{key}").parse(), Ok(Encryption::Kms(key.to_owned())));
+        for text in ["", "aes256", "kms:", "kms:a b", "none"] {
+            assert!(text.parse::<Encryption>().is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn addresses_are_understood_or_refused() {

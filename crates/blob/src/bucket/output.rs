@@ -56,7 +56,7 @@ impl BucketOutput {
             self.put(key, bytes.into()).await?;
         } else {
             let options = PutMultipartOptions {
-                attributes: attributes(key),
+                attributes: self.attributes(key),
                 ..PutMultipartOptions::default()
             };
             let mut upload = inner
@@ -88,7 +88,7 @@ impl BucketOutput {
     async fn put(&self, key: &OutputKey, bytes: Bytes) -> Result<(), BlobError> {
         let at = self.path(key);
         let options = PutOptions {
-            attributes: attributes(key),
+            attributes: self.attributes(key),
             ..PutOptions::default()
         };
         let put = self
@@ -158,19 +158,26 @@ impl BucketOutput {
         segments.fold(self.inner().names.job(self.job), Path::join)
     }
 
+    fn attributes(&self, key: &OutputKey) -> Attributes {
+        let mut all = self.inner().attributes();
+        for (attribute, value) in headers(key) {
+            all.insert(attribute, value.into());
+        }
+        all
+    }
+
     fn inner(&self) -> &Arc<Inner> {
         &self.store.inner
     }
 }
 
 /// What browsers are told that read an output from the bucket itself.
-fn attributes(key: &OutputKey) -> Attributes {
+fn headers(key: &OutputKey) -> [(Attribute, &'static str); 2] {
     let (media_type, is_fixed) = crate::media_type(key.as_str());
     let caching = if is_fixed {
         "public, max-age=31536000, immutable"
     } else {
         "no-cache"
     };
-    let all = [(Attribute::ContentType, media_type), (Attribute::CacheControl, caching)];
-    all.into_iter().collect()
+    [(Attribute::ContentType, media_type), (Attribute::CacheControl, caching)]
 }

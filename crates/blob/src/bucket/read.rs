@@ -8,13 +8,13 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _, path::Path};
-use reelway_domain::Offset;
+use reelway_domain::{Offset, Staged, UploadId};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{BucketStore, Inner};
 use crate::{
-    BlobError,
+    ArrivedRun, BlobError, RunPlace,
     error::{Asked as _, Tried as _},
 };
 
@@ -33,6 +33,24 @@ impl BucketStore {
             store: Arc::clone(&self.inner),
             key: Path::from(key),
         }
+    }
+
+    /// Where the bytes of an upload can be read that is not complete: in copies of its parts, each of which is there a moment after
+    /// the part is if somebody waits for it, and in what comes behind the last one.
+    #[must_use]
+    pub fn arrived(&self, id: UploadId, staged: &Staged) -> Vec<ArrivedRun> {
+        let run = |key: &str, from: Offset, to: Offset| ArrivedRun {
+            place: RunPlace::Object(self.reader(key)),
+            from: from.as_u64(),
+            to: to.as_u64(),
+            origin: from.as_u64(),
+        };
+        let copies = staged.parts.iter().map(|part| {
+            let key = self.inner.names.seen(id, part.number);
+            run(key.as_ref(), part.from, part.to())
+        });
+        let rests = staged.rests.iter().map(|rest| run(&rest.key, rest.from, rest.to));
+        copies.chain(rests).collect()
     }
 }
 

@@ -281,7 +281,8 @@ impl Inner {
         }
         let store = &self.bucket.inner;
         let key = store.names.source(self.id, self.epoch);
-        let id = store.multiparts.create_multipart(&key).await;
+        let options = store.multipart_options();
+        let id = store.multiparts.create_multipart_opts(&key, options).await;
         let multipart = Multipart {
             id: id.asked("begin a multipart upload of", &key)?,
             key: key.to_string(),

@@ -2,6 +2,7 @@
 //! tools look for them).
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use reelway_domain::{Offset, Staged, StagedChange, UploadId, WriterEpoch, limits};
 
@@ -87,7 +88,7 @@ impl Ledger {
     }
 }
 
-async fn store(memory_bytes_max: Option<u64>) -> BucketStore {
+pub(super) async fn store(memory_bytes_max: Option<u64>) -> BucketStore {
     let url = std::env::var("REELWAY_TEST_S3").expect("scripts/test sets REELWAY_TEST_S3");
     let endpoint = std::env::var("REELWAY_TEST_S3_ENDPOINT").expect("scripts/test sets REELWAY_TEST_S3_ENDPOINT");
     let settings = BucketSettings {
@@ -98,7 +99,7 @@ async fn store(memory_bytes_max: Option<u64>) -> BucketStore {
     BucketStore::open(&url.parse().unwrap(), &settings).await.unwrap()
 }
 
-fn content(size: usize, seed: u64) -> Bytes {
+pub(super) fn content(size: usize, seed: u64) -> Bytes {
     let mut bytes = vec![0; size];
     StdRng::seed_from_u64(seed).fill(&mut bytes[..]);
     bytes.into()
@@ -199,6 +200,11 @@ async fn who_finds_no_room_waits_and_everybody_gets_on() {
     );
 }
 
+async fn holds(store: &BucketStore, upload: UploadId) -> bool {
+    let held: Vec<Held> = store.held().try_collect().await.unwrap();
+    held.iter().any(|held| held.owner == Owner::Upload(upload))
+}
+
 #[tokio::test]
 async fn nothing_is_left_of_what_was_given_up() {
     let store = store(None).await;
@@ -208,22 +214,58 @@ async fn nothing_is_left_of_what_was_given_up() {
     ledger.sync(&writer, Extent::Everything).await;
     let below = store.inner.names.upload(ledger.id);
     assert_eq!(store.inner.wire.begun(&below).await.unwrap().len(), 1);
-    assert!(
-        store
-            .list_uploads()
-            .await
-            .unwrap()
-            .iter()
-            .any(|upload| upload.id == ledger.id)
-    );
+    assert!(holds(&store, ledger.id).await);
     store.remove_upload(ledger.id, None, None).await.unwrap();
     assert_eq!(store.inner.wire.begun(&below).await.unwrap(), []);
+    assert!(!holds(&store, ledger.id).await);
+}
+
+#[tokio::test]
+async fn a_tail_is_there_only_when_it_is_whole() {
+    let store = store(None).await;
+    let id = UploadId::new();
+    let (source, from) = (content(24 * MIB, 9), 3 * MIB);
+    let end = Offset(i64::try_from(source.len()).unwrap());
+    let tail = Offset(i64::try_from(from).unwrap());
+    let draft = async |bytes: Bytes| {
+        let mut draft = store.begin_tail(id, tail, end).await;
+        for at in (0..bytes.len()).step_by(700_001) {
+            let piece = bytes.slice(at..bytes.len().min(at + 700_001));
+            draft = draft.append(piece).await.unwrap();
+        }
+        draft
+    };
+    let right = source.slice(from..);
+    let below = store.inner.names.upload(id);
+    let given_up = draft(right.clone()).await;
+    assert!(!draft(right.clone()).await.is_like_kept().await.unwrap());
+    assert!(store.tail(id, tail).size_bytes().await.is_err(), "it is not kept yet");
+    drop(given_up);
+    while !store.inner.wire.begun(&below).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    draft(right.clone()).await.keep().await.unwrap();
+    assert!(draft(right.clone()).await.is_like_kept().await.unwrap());
     assert!(
-        !store
-            .list_uploads()
+        !draft(source.slice(..source.len() - from))
+            .await
+            .is_like_kept()
             .await
             .unwrap()
-            .iter()
-            .any(|upload| upload.id == ledger.id)
     );
+
+    let mut ledger = Ledger::new();
+    let writer = ledger.writer(&store, None);
+    write(&writer, &source, 0, source.len()).await;
+    let synced = writer.finish(end).await.unwrap();
+    ledger.record(synced.offset, &synced.change);
+    writer.recorded(&synced.change).await;
+    let key = writer.assemble(end).await.unwrap();
+    assert!(store.tail_is_like(id, &key, tail, end).await.unwrap());
+    draft(content(right.len(), 10)).await.keep().await.unwrap();
+    assert!(!store.tail_is_like(id, &key, tail, end).await.unwrap());
+    store.remove_tail(id, tail).await.unwrap();
+    assert!(store.tail(id, tail).size_bytes().await.is_err());
+    store.remove_upload(id, None, None).await.unwrap();
+    store.remove_upload(ledger.id, None, None).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! The few requests that `object_store` doesn't make: completing a multipart upload some of whose numbers are left out, and finding
-//! multipart uploads that nobody knows of.
+//! multipart uploads that nobody knows of, and their parts.
 //!
-//! Both are the same XML on Amazon S3 (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>,
+//! They are the same XML on Amazon S3 (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>,
 //! `API_ListMultipartUploads`) and on Google Cloud Storage (<https://cloud.google.com/storage/docs/xml-api/post-object-complete>);
 //! they are signed differently.
 
@@ -73,15 +73,67 @@ pub(crate) struct Begun {
     pub(crate) key: String,
     #[serde(rename = "UploadId")]
     pub(crate) id: String,
+    /// When, as RFC 3339 has it.
+    #[serde(rename = "Initiated", default)]
+    pub(crate) at: String,
 }
 
 #[derive(Debug, Deserialize)]
 struct Listing {
     #[serde(rename = "Upload", default)]
     uploads: Vec<Begun>,
+    #[serde(rename = "IsTruncated", default)]
+    is_truncated: bool,
+    #[serde(rename = "NextKeyMarker")]
+    next_key: Option<String>,
+    #[serde(rename = "NextUploadIdMarker")]
+    next_id: Option<String>,
+}
+
+/// A part of a multipart upload that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Part {
+    #[serde(rename = "PartNumber")]
+    pub(crate) number: u32,
+    #[serde(rename = "Size")]
+    pub(crate) size_bytes: u64,
+    #[serde(rename = "ETag")]
+    pub(crate) etag: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct PartListing {
+    #[serde(rename = "Part", default)]
+    parts: Vec<Part>,
+    #[serde(rename = "IsTruncated", default)]
+    is_truncated: bool,
 }
 
 impl Wire {
+    /// The parts with the numbers from `first` to `last` that are there, in order.
+    ///
+    /// # Errors
+    /// [`WireError::NoSuchUpload`] if the multipart upload has ended.
+    pub(crate) async fn parts(&self, key: &Path, id: &str, first: u32, last: u32) -> Result<Vec<Part>, WireError> {
+        let (mut found, mut after) = (Vec::new(), first.saturating_sub(1));
+        loop {
+            let marker = after.to_string();
+            let url = self.url(Some(key), &[("part-number-marker", &marker), ("uploadId", id)]);
+            let text = self.send(Method::GET, &url, "").await?;
+            let page: PartListing = quick_xml::de::from_str(&text).map_err(Box::<dyn Error + Send + Sync>::from)?;
+            let end = page.parts.last().map_or(last, |part| part.number);
+            found.extend(
+                page.parts
+                    .into_iter()
+                    .filter(|part| (first..=last).contains(&part.number)),
+            );
+            if !page.is_truncated || end >= last || end <= after {
+                return Ok(found);
+            }
+            after = end;
+        }
+    }
+
     /// Makes an object of these parts, in their order.
     ///
     /// # Errors
@@ -102,12 +154,24 @@ impl Wire {
         self.send(Method::POST, &url, &body).await.map(drop)
     }
 
-    /// The multipart uploads under way whose keys begin with `prefix`; a thousand at most.
+    /// The multipart uploads under way whose keys lie below `prefix`.
     pub(crate) async fn begun(&self, prefix: &Path) -> Result<Vec<Begun>, WireError> {
-        let url = self.url(None, &[("uploads", ""), ("prefix", &format!("{prefix}/"))]);
-        let text = self.send(Method::GET, &url, "").await?;
-        let listing: Listing = quick_xml::de::from_str(&text).map_err(Box::<dyn Error + Send + Sync>::from)?;
-        Ok(listing.uploads)
+        let (below, mut found, mut after) = (format!("{prefix}/"), Vec::new(), (String::new(), String::new()));
+        loop {
+            let mut query = vec![("prefix", below.as_str()), ("uploads", "")];
+            if !after.0.is_empty() {
+                query.extend([("key-marker", after.0.as_str()), ("upload-id-marker", after.1.as_str())]);
+            }
+            let text = self.send(Method::GET, &self.url(None, &query), "").await?;
+            let page: Listing = quick_xml::de::from_str(&text).map_err(Box::<dyn Error + Send + Sync>::from)?;
+            found.extend(page.uploads);
+            let next = (page.next_key.unwrap_or_default(), page.next_id.unwrap_or_default());
+            // A server that gets no further would be asked for ever.
+            if !page.is_truncated || next.0.is_empty() || next == after {
+                return Ok(found);
+            }
+            after = next;
+        }
     }
 
     fn url(&self, key: Option<&Path>, query: &[(&str, &str)]) -> Url {

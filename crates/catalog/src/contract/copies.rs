@@ -2,7 +2,7 @@
 
 use reelway_domain::{JobState, TaskState, UploadKind};
 
-use super::{db::Db, effects, endings, fixture::*, jobs, leases};
+use super::{db::Db, effects, endings, fixture::*, jobs, leases, staged};
 use crate::{Catalog, Copied, CopyError, Error, NewUpload, Upload, copy};
 
 /// Some of everything: jobs in all states, a running lease, an upload that receives, a digest, a request id, hints.
@@ -34,6 +34,7 @@ async fn filled() -> Db {
     };
     db.catalog.create_upload(&joined).await.unwrap();
     db.catalog.agree("store", "disk:/a").await.unwrap();
+    staged::begun(&db).await;
     db
 }
 
@@ -72,6 +73,11 @@ async fn is_the_same_and_goes_on(to: Db) {
     );
     assert_eq!((rows(&copied, "request_ids"), rows(&copied, "settings")), (300, 1));
     assert_eq!(rows(&copied, "upload_joins"), 2);
+    assert_eq!((rows(&copied, "parts"), rows(&copied, "rests")), (1, 2));
+    for upload in &everything(&from.catalog).await.0 {
+        let copied = to.catalog.staged(upload.id).await.unwrap();
+        assert_eq!(copied, from.catalog.staged(upload.id).await.unwrap());
+    }
     assert_eq!(to.catalog.agree("store", "disk:/b").await.unwrap(), "disk:/a");
     assert_eq!(to.catalog.schema().await.unwrap(), crate::Schema::Current);
 

@@ -49,7 +49,7 @@ impl Db {
 
     /// Takes everything out, also the schema.
     pub(super) async fn empty(&self) {
-        const TABLES: [&str; 15] = [
+        const TABLES: [&str; 17] = [
             "webhooks",
             "request_ids",
             "outbox",
@@ -58,6 +58,8 @@ impl Db {
             "tasks",
             "jobs",
             "upload_files",
+            "direct_parts",
+            "rests",
             "parts",
             "upload_joins",
             "uploads",

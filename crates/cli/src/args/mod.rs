@@ -3,6 +3,7 @@
 mod client;
 mod database;
 mod resources;
+mod store;
 mod tenants;
 mod token;
 mod upload;
@@ -16,6 +17,7 @@ pub(crate) use self::{
     client::{ClientArgs, trust},
     database::{CopyArgs, DatabaseArgs, DbCommand, MigrateArgs},
     resources::{JobArgs, JobsCommand, UploadsCommand},
+    store::{LeftoversArgs, StoreCommand},
     tenants::TenantsCommand,
     token::{NewKey, TokenCommand},
     upload::UploadArgs,
@@ -66,6 +68,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DbCommand,
     },
+    /// Look after the bucket that keeps the bytes.
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
     /// Ask a node on this machine whether it is ready: exit code 0 if it is, 1 if not. For health checks of containers.
     Health(HealthArgs),
     /// Look for what would keep a node from working here.
@@ -88,6 +95,7 @@ impl Command {
             Self::Tenants { command } => command.args().json,
             Self::Token { command } => command.args().json,
             Self::Doctor(args) => args.json,
+            Self::Store { command } => command.is_json(),
             Self::Serve(_) | Self::Migrate(_) | Self::Db { .. } | Self::Health(_) | Self::Completions { .. } => false,
         }
     }

@@ -38,6 +38,10 @@ pub(crate) struct UploadArgs {
     /// Send at most so many bytes a second; k, M and G stand for powers of 1024.
     #[arg(long, value_name = "RATE")]
     pub(crate) limit_rate: Option<ByteSize>,
+    /// Put the bytes straight into the servers' bucket, several parts at once, past the servers. Where that can't be, they go through
+    /// the servers as usual. The job begins when all of the file is there.
+    #[arg(long, conflicts_with = "limit_rate")]
+    pub(crate) direct: bool,
     /// Begin anew even if an interrupted upload of the same file could be continued.
     #[arg(long)]
     pub(crate) no_resume: bool,

@@ -6,7 +6,7 @@ use reelway_blob::Sharing;
 use reelway_media::Confinement;
 use reelway_rpc::STREAM_WINDOW_BYTES;
 
-use super::{auth, ports::grpc_ports, store_url::StoreUrl, upstream, webhooks};
+use super::{auth, ports::grpc_ports, store_options, store_url::StoreUrl, upstream, webhooks};
 use crate::{config::ServeConfig, error::CliError, serve_args::Role};
 
 /// Whoever asks clients to connect again more often has nothing else to do.
@@ -19,13 +19,14 @@ const LAME_DUCK_MAX: Duration = Duration::from_secs(300);
 type Rule = fn(&ServeConfig) -> Result<(), CliError>;
 
 /// All rules, in the order in which problems are told.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     known_database,
     several_servers_need_postgres,
     several_servers_need_redis,
     one_process_needs_no_redis,
     plain_redis_prefix,
     several_servers_share_the_store,
+    store_options::check,
     upstream::check,
     understood_addresses,
     known_callers,

@@ -4,6 +4,7 @@ use reelway_auth::Auth;
 use reelway_blob::Store;
 use reelway_bus::Bus;
 use reelway_catalog::Catalog;
+use reelway_domain::StoreId;
 use reelway_rpc::PlaybackUrls;
 use tokio::sync::OnceCell;
 
@@ -76,10 +77,31 @@ impl Parts {
         if agreed == own {
             return Ok(store);
         }
-        let message = format!("the catalog belongs to the store {agreed}, and {place} is the store {own}");
-        Err(CliError::failed("STORE_MISMATCH", message)
-            .hint("give every process of a deployment the same --store, and each deployment a database of its own"))
+        Err(mismatch(&agreed, &format!("{place} is the store {own}")))
     }
+}
+
+/// Refuses a store that is not the catalog's: of another one's objects the catalog would know none.
+///
+/// # Errors
+/// That, and if the catalog can't be asked, or belongs to no store yet.
+pub(crate) async fn expect_own_store(catalog: &Catalog, own: StoreId) -> Result<(), CliError> {
+    let agreed = catalog.setting(STORE_SETTING).await.map_err(start::catalog_failure)?;
+    match agreed {
+        Some(agreed) if agreed == own.to_string() => Ok(()),
+        agreed => {
+            let agreed = agreed.unwrap_or_else(|| "that nobody has named yet".to_owned());
+            Err(mismatch(&agreed, &format!("this is the store {own}")))
+        }
+    }
+}
+
+fn mismatch(agreed: &str, found: &str) -> CliError {
+    CliError::failed(
+        "STORE_MISMATCH",
+        format!("the catalog belongs to the store {agreed}, and {found}"),
+    )
+    .hint("give every process of a deployment the same --store, and each deployment a database of its own")
 }
 
 fn store_failure(error: impl std::fmt::Display) -> CliError {

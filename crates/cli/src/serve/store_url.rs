@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use reelway_blob::{BlobError, BucketSettings, BucketStore, BucketUrl, DiskStore, Sharing, Store};
+use reelway_blob::{BlobError, BucketStore, BucketUrl, DiskStore, Sharing, Store};
 
 use crate::{config::ServeConfig, error::CliError};
 
@@ -54,13 +54,7 @@ impl StoreUrl {
                 };
                 Ok(opened.map_err(failed)??.into())
             }
-            Self::Bucket(url) => {
-                let settings = BucketSettings {
-                    endpoint: config.store_endpoint.clone(),
-                    ..BucketSettings::default()
-                };
-                Ok(BucketStore::open(&url, &settings).await?.into())
-            }
+            Self::Bucket(url) => Ok(BucketStore::open(&url, &config.bucket).await?.into()),
         }
     }
 }

@@ -77,6 +77,7 @@ fn command(args: &UploadArgs, files: &[PathBuf]) -> String {
         ("--json", args.client.json),
         ("--no-wait", args.no_wait),
         ("--sha256", args.sha256),
+        ("--direct", args.direct),
     ];
     words.extend(
         flags

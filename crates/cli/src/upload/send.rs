@@ -164,7 +164,7 @@ async fn transfer(
         ..UploadProgress::default()
     });
     tokio::select! {
-        sent = send(context, upload, source, &progress) => sent?,
+        sent = send(context, upload, source, &progress, reporter) => sent?,
         never = tell_progress(&upload_id, progress.subscribe(), reporter) => match never {},
     };
     reporter.tell(&Event::UploadComplete { upload_id });
@@ -176,7 +176,20 @@ async fn send(
     upload: v1::Upload,
     source: &Source,
     progress: &watch::Sender<UploadProgress>,
+    reporter: &Reporter,
 ) -> Result<(), CliError> {
+    if context.args.direct {
+        match context
+            .client
+            .upload_direct(upload.clone(), &source.path, progress)
+            .await
+        {
+            Err(reelway_client::Error::Refused(refusal)) if refusal.reason == "DIRECT_UNAVAILABLE" => {
+                reporter.note(format_args!("the bytes go through the server: {}", refusal.message));
+            }
+            sent => return Ok(sent.map(drop)?),
+        }
+    }
     match context.args.limit_rate {
         None => context.client.upload_file(upload, &source.path, progress).await?,
         Some(rate) => {

@@ -49,6 +49,11 @@ async fn a_hostile_file_is_refused_and_nobody_is_called() {
     assert!(message.contains("100000"), "it names the limit: {message}");
     let page = crate::harness::get(&format!("{}/metrics", node.admin_url())).await;
     let page = String::from_utf8_lossy(page.body()).into_owned();
-    assert!(page.contains("
-reelway_sandbox_level 3"), "the level in force is a metric");
+    assert!(
+        page.contains(
+            "
+reelway_sandbox_level 3"
+        ),
+        "the level in force is a metric"
+    );
 }

@@ -3,6 +3,8 @@
 mod architecture;
 mod bad_input;
 mod browser;
+mod buckets;
+mod chart;
 mod cli;
 mod containers;
 mod edge_limits;

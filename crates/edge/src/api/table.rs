@@ -14,6 +14,8 @@ pub(super) const ROUTES: &[Route] = &[
     Route::delete("/v1/uploads/{id}", Uploads, "AbortUpload").id("upload_id"),
     Route::post("/v1/uploads/{id}/complete", Uploads, "CompleteUpload").id("upload_id"),
     Route::post("/v1/uploads/{id}/grants", Uploads, "CreateUploadGrant").id("upload_id"),
+    Route::post("/v1/uploads/{id}/parts", Uploads, "CreateUploadParts").id("upload_id"),
+    Route::post("/v1/uploads/{id}/parts/report", Uploads, "ReportUploadParts").id("upload_id"),
     Route::get("/v1/uploads/{id}/progress", Progress, "GetProgress")
         .id("upload_id")
         .named("getUploadProgress"),

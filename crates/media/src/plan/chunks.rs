@@ -40,6 +40,19 @@ pub(super) fn lead_chunks(chunks: &[ChunkPlan], rungs: usize) -> usize {
     chunks.iter().take_while(|chunk| end(chunk) <= until).count().max(1)
 }
 
+/// How many of the first chunks are the same whatever comes behind what is known: those of the first minute that end in the first
+/// half. So many are led too.
+pub(super) fn lasting(chunks: &[ChunkPlan]) -> usize {
+    // The last segment may go on.
+    let known = chunks
+        .last()
+        .and_then(|chunk| chunk.segments.last())
+        .map_or(0, |last| last.start_ticks);
+    let end = |chunk: &ChunkPlan| chunk.start_ticks().saturating_add(chunk.duration_ticks());
+    let until = EARLY_TICKS.min(known / LEAD_PARTS);
+    chunks.iter().take_while(|chunk| end(chunk) <= until).count()
+}
+
 /// Puts segments together. `keyframes` are the timestamps where decoding can begin, ascending; `pixels` are those that are
 /// encoded of each frame, of all rungs together.
 pub(super) fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64], pixels: i64) -> Vec<ChunkPlan> {
@@ -214,6 +227,21 @@ mod tests {
         assert_eq!([led(1, 4), led(2, 4), led(6, 4), led(10, 4)], [4, 4, 8, 16]);
         assert_eq!([led(30, 4), led(900, 2)], [56, 56]);
         assert_eq!([led(30, 1), led(30, 0)], [0, 0]);
+    }
+
+    #[test]
+    fn what_lasts_is_the_same_in_every_longer_video() {
+        let of = |count: u32| group(&cuts(count), i64::from(count) * 4000, &[0], PIXELS);
+        for known in 1..40 {
+            let first = of(known);
+            let lasting = lasting(&first);
+            for more in known..known + 30 {
+                let whole = of(more);
+                assert_eq!(first[..lasting], whole[..lasting], "{known} of {more}");
+                assert!(lead_chunks(&whole, 2) >= lasting, "{known} of {more}");
+            }
+        }
+        assert_eq!([lasting(&of(2)), lasting(&of(3)), lasting(&of(9))], [0, 1, 3]);
     }
 
     #[test]

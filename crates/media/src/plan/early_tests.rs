@@ -39,7 +39,7 @@ impl Arriving {
                     assert!(offset > arriving.there.prefix, "no step forward");
                     arriving.there.prefix = offset;
                 }
-                Layout::Complete => break,
+                Layout::Pieces(_) | Layout::Complete => break,
             }
         }
         panic!("the index is not found");

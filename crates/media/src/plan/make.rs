@@ -76,6 +76,49 @@ pub async fn make_early_plan(
     Ok(plan)
 }
 
+/// Lays out the first chunks of a source of whose pieces the first ones are there, `work.source`: as far as they will be the same
+/// whatever comes behind. `None`: nothing yet.
+///
+/// # Errors
+/// As [`make_plan`].
+pub async fn make_first_plan(
+    work: &Workspace<'_>,
+    probe: &Probe,
+    ladder: &Ladder,
+    there: ByteRange,
+) -> Result<Option<Plan>, Error> {
+    if mezzanine::is_needed(probe) || probe.video.is_none() {
+        return Ok(None);
+    }
+    let index = index::read(work, work.source, probe, false).await?;
+    let mut plan = lay_out(work, probe, &index, ladder, PlanView::Prefix)?;
+    let Some(video) = &mut plan.video else { return Ok(None) };
+    complete(work, work.source, video).await?;
+    let led = chunks::lasting(&video.chunks);
+    if led == 0 {
+        return Ok(None);
+    }
+    video.chunks.truncate(led);
+    video.lead_chunks = video.lead_chunks.min(led);
+    plan.index_bytes = vec![there];
+    Ok(Some(plan))
+}
+
+/// Lays out all of a source of which a first plan may have been made.
+///
+/// # Errors
+/// As [`make_plan`].
+pub async fn make_further_plan(work: &Workspace<'_>, probe: &Probe, ladder: &Ladder) -> Result<Plan, Error> {
+    let index = index::read(work, work.source, probe, false).await?;
+    // Sound is cut as it is while a source arrives.
+    let mut plan = lay_out(work, probe, &index, ladder, PlanView::Index)?;
+    if let Some(video) = &mut plan.video {
+        complete(work, work.source, video).await?;
+    }
+    plan.view = PlanView::Whole;
+    Ok(plan)
+}
+
 fn lay_out(
     work: &Workspace<'_>,
     probe: &Probe,

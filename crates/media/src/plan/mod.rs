@@ -3,6 +3,7 @@
 
 mod audio;
 mod chunks;
+mod first;
 mod make;
 mod mezzanine;
 mod segments;
@@ -12,7 +13,7 @@ mod time;
 use reelway_domain::{EncoderSpeed, RungSize, SourceInfo, VideoCodec};
 use serde::{Deserialize, Serialize};
 
-pub use self::make::{make_early_plan, make_plan};
+pub use self::make::{make_early_plan, make_first_plan, make_further_plan, make_plan};
 pub(crate) use self::time::ticks_to_ms;
 use crate::{Colour, Mastering};
 

@@ -133,6 +133,14 @@ pub async fn probe(work: &Workspace<'_>) -> Result<Probe, Error> {
     Ok(understand(&report, work.tools.limits())?)
 }
 
+/// Finds out what a file is of which `work.source` is the beginning: it may say that it is longer.
+///
+/// # Errors
+/// As [`probe`].
+pub async fn probe_beginning(work: &Workspace<'_>) -> Result<Probe, Error> {
+    probe_own(work, work.source).await
+}
+
 /// The probe of a file that we wrote ourselves, which needs no look at its container.
 pub(crate) async fn probe_own(work: &Workspace<'_>, file: &Path) -> Result<Probe, Error> {
     let report = ask(work, file, true).await?;

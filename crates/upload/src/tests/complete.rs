@@ -5,11 +5,19 @@ use reelway::v1::{self, CreateUploadRequest, UploadState};
 use reelway_domain::Reason;
 use sha2::{Digest as _, Sha256};
 
-use super::harness::*;
+use super::{harness::*, on_both};
 
-#[tokio::test]
-async fn a_length_that_becomes_known_by_finish() {
-    let node = Node::start().await;
+on_both!(
+    a_length_that_becomes_known_by_finish,
+    a_length_that_becomes_known_by_complete_upload,
+    finishing_below_the_length_keeps_the_bytes,
+    a_digest_is_verified_in_one_go_and_after_a_resume,
+    other_bytes_than_promised_fail_the_upload,
+    racing_completes_agree,
+);
+
+async fn a_length_that_becomes_known_by_finish(at: At) {
+    let node = Node::start(at).await;
     let content = content(1000);
     let upload = node.create(None).await;
     let messages = vec![
@@ -21,12 +29,11 @@ async fn a_length_that_becomes_known_by_finish() {
         (complete.state(), complete.size_bytes),
         (UploadState::Complete, Some(1000))
     );
-    assert!(node.stored(&upload.id) == content);
+    assert!(node.stored(&upload.id).await == content);
 }
 
-#[tokio::test]
-async fn a_length_that_becomes_known_by_complete_upload() {
-    let node = Node::start().await;
+async fn a_length_that_becomes_known_by_complete_upload(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(None).await;
     node.write(vec![chunk(&upload, 0, content(1000))]).await.unwrap();
     for wrong in [999, 1001] {
@@ -50,9 +57,8 @@ async fn a_length_that_becomes_known_by_complete_upload() {
     refused(node.complete(&upload.id, 999).await, Reason::SizeMismatch);
 }
 
-#[tokio::test]
-async fn finishing_below_the_length_keeps_the_bytes() {
-    let node = Node::start().await;
+async fn finishing_below_the_length_keeps_the_bytes(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(Some(100)).await;
     let failure = refused(
         node.write(vec![finish(chunk(&upload, 0, content(60)))]).await,
@@ -72,18 +78,18 @@ async fn finishing_below_the_length_keeps_the_bytes() {
 
 #[tokio::test]
 async fn bytes_that_were_never_acknowledged_are_cut_off() {
-    let node = Node::start().await;
+    let node = Node::start(At::Disk).await;
     let upload = node.create(None).await;
     node.write(vec![chunk(&upload, 0, "abc")]).await.unwrap();
     // As a killed process leaves it: written, but not recorded.
     std::fs::write(node.path(&upload.id), "abcdef").unwrap();
     node.complete(&upload.id, 3).await.unwrap();
-    assert_eq!(node.stored(&upload.id), b"abc");
+    assert_eq!(node.stored(&upload.id).await, b"abc");
 }
 
 #[tokio::test]
 async fn a_whole_file_that_was_not_completed_is_completed_by_the_next_writer() {
-    let node = Node::start().await;
+    let node = Node::start(At::Disk).await;
     let upload = node.create(Some(3)).await;
     let (tenant, id) = (reelway_domain::Tenant::single(), upload.id.parse().unwrap());
     // As a process leaves it that is killed between the last commit and the completion.
@@ -116,9 +122,8 @@ async fn with_digest(node: &Node, content: &Bytes) -> v1::Upload {
     node.create_with(request).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_digest_is_verified_in_one_go_and_after_a_resume() {
-    let node = Node::start().await;
+async fn a_digest_is_verified_in_one_go_and_after_a_resume(at: At) {
+    let node = Node::start(at).await;
     let content = content(3 * MIB + 5);
     let upload = with_digest(&node, &content).await;
     let complete = node.write(chunks(&upload, &content, 0, MIB)).await.unwrap();
@@ -131,9 +136,8 @@ async fn a_digest_is_verified_in_one_go_and_after_a_resume() {
     assert_eq!(complete.state(), UploadState::Complete);
 }
 
-#[tokio::test]
-async fn other_bytes_than_promised_fail_the_upload() {
-    let node = Node::start().await;
+async fn other_bytes_than_promised_fail_the_upload(at: At) {
+    let node = Node::start(at).await;
     let promised = content(1000);
     let mut sent = promised.to_vec();
     sent[500] ^= 1;
@@ -151,7 +155,7 @@ async fn other_bytes_than_promised_fail_the_upload() {
         let failed = node.get(&upload.id).await;
         assert_eq!(failed.state(), UploadState::Failed);
         assert_eq!(failed.error.unwrap().reason, "FILE_CHECKSUM_MISMATCH");
-        assert!(!node.path(&upload.id).exists(), "its bytes are freed");
+        assert!(node.is_freed(&upload.id).await, "its bytes are freed");
         assert_eq!(node.catalog.uploads_to_free(10).await.unwrap(), []);
         refused(
             node.write(vec![chunk(&upload, 0, promised.clone())]).await,
@@ -161,9 +165,8 @@ async fn other_bytes_than_promised_fail_the_upload() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn racing_completes_agree() {
-    let node = Node::start().await;
+async fn racing_completes_agree(at: At) {
+    let node = Node::start(at).await;
     for _ in 0..20 {
         let upload = node.create(None).await;
         node.write(vec![chunk(&upload, 0, "abc")]).await.unwrap();

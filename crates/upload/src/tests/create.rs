@@ -7,7 +7,17 @@ use reelway_catalog::JobFilter;
 use reelway_domain::{Reason, Tenant, UploadId, limits};
 use tonic::Code;
 
-use super::harness::*;
+use super::{harness::*, on_both};
+
+on_both!(
+    an_upload_and_its_job,
+    all_wrong_fields_are_named,
+    a_request_id_makes_one_upload,
+    zero_bytes_are_complete_at_once,
+    lists_go_on_page_by_page,
+    unknown_uploads_are_not_found,
+    an_aborted_upload_is_gone,
+);
 
 fn request() -> CreateUploadRequest {
     CreateUploadRequest {
@@ -20,9 +30,8 @@ fn request() -> CreateUploadRequest {
     }
 }
 
-#[tokio::test]
-async fn an_upload_and_its_job() {
-    let node = Node::start().await;
+async fn an_upload_and_its_job(at: At) {
+    let node = Node::start(at).await;
     let mut client = node.client.clone();
     let answer = client.create_upload(request()).await.unwrap().into_inner();
     assert_eq!(usize::try_from(answer.chunk_bytes_max), Ok(limits::CHUNK_BYTES_MAX));
@@ -32,7 +41,11 @@ async fn an_upload_and_its_job() {
     assert_eq!((upload.metadata.len(), upload.expected_sha256.len()), (8, 32));
     assert!(upload.job_id.starts_with("job_"));
     assert_eq!(node.get(&upload.id).await, upload);
-    assert_eq!(node.stored(&upload.id), b"", "its file is there");
+    assert_eq!(
+        node.is_freed(&upload.id).await,
+        at == At::Bucket,
+        "a disk has a file for it, a bucket nothing yet"
+    );
     let stored_only = CreateUploadRequest {
         preset: "none".into(),
         ..request()
@@ -40,9 +53,8 @@ async fn an_upload_and_its_job() {
     assert_eq!(node.create_with(stored_only).await.unwrap().job_id, "");
 }
 
-#[tokio::test]
-async fn all_wrong_fields_are_named() {
-    let node = Node::start().await;
+async fn all_wrong_fields_are_named(at: At) {
+    let node = Node::start(at).await;
     let wrong = CreateUploadRequest {
         priority: 0,
         size_bytes: Some(-1),
@@ -77,12 +89,11 @@ async fn all_wrong_fields_are_named() {
         "the known presets are named: {}",
         failure.message
     );
-    assert_eq!(node.store.list_uploads().await.unwrap().len(), 0, "nothing was made");
+    assert_eq!(node.uploads().await, [], "nothing was made");
 }
 
-#[tokio::test]
-async fn a_request_id_makes_one_upload() {
-    let node = Node::start().await;
+async fn a_request_id_makes_one_upload(at: At) {
+    let node = Node::start(at).await;
     let request = CreateUploadRequest {
         request_id: "0198c0de-0000-7000-8000-000000000001".into(),
         ..request()
@@ -95,16 +106,11 @@ async fn a_request_id_makes_one_upload() {
         ..request
     };
     refused(node.create_with(other).await, Reason::RequestIdReused);
-    assert_eq!(
-        node.store.list_uploads().await.unwrap().len(),
-        1,
-        "no file is left over"
-    );
+    assert!(node.uploads().await.len() <= 1, "no file is left over");
 }
 
-#[tokio::test]
-async fn zero_bytes_are_complete_at_once() {
-    let node = Node::start().await;
+async fn zero_bytes_are_complete_at_once(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(Some(0)).await;
     assert_eq!((upload.state(), upload.durable_offset), (UploadState::Complete, 0));
     assert!(upload.complete_time.is_some());
@@ -117,9 +123,8 @@ async fn zero_bytes_are_complete_at_once() {
     assert!(jobs[0].event_seq.0 > 0, "the job was told");
 }
 
-#[tokio::test]
-async fn lists_go_on_page_by_page() {
-    let node = Node::start().await;
+async fn lists_go_on_page_by_page(at: At) {
+    let node = Node::start(at).await;
     let mut made = Vec::new();
     for size in [Some(1), Some(0), None, Some(3), Some(0)] {
         made.push(node.create(size).await.id);
@@ -157,9 +162,8 @@ async fn lists_go_on_page_by_page() {
     assert_eq!(failure(status).reason, Reason::PageTokenInvalid);
 }
 
-#[tokio::test]
-async fn unknown_uploads_are_not_found() {
-    let node = Node::start().await;
+async fn unknown_uploads_are_not_found(at: At) {
+    let node = Node::start(at).await;
     let id = UploadId::new().to_string();
     let status = node.client.clone().get_upload(get(&id, false)).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
@@ -170,14 +174,13 @@ async fn unknown_uploads_are_not_found() {
     refused(node.complete(&id, 0).await, Reason::UploadNotFound);
 }
 
-#[tokio::test]
-async fn an_aborted_upload_is_gone() {
-    let node = Node::start().await;
+async fn an_aborted_upload_is_gone(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(Some(10)).await;
     node.write(vec![chunk(&upload, 0, content(4))]).await.unwrap();
     let aborted = node.abort(&upload.id).await.unwrap();
     assert_eq!(aborted.state(), UploadState::Aborted);
-    assert!(!node.path(&upload.id).exists(), "its bytes are freed");
+    assert!(node.is_freed(&upload.id).await, "its bytes are freed");
     assert_eq!(node.catalog.uploads_to_free(10).await.unwrap(), []);
     assert_eq!(node.abort(&upload.id).await.unwrap(), aborted, "again is fine");
     refused(
@@ -193,7 +196,7 @@ async fn an_aborted_upload_is_gone() {
     };
     node.client.clone().abort_upload(request).await.unwrap();
     assert!(
-        !node.path(&complete.id).exists(),
+        node.is_freed(&complete.id).await,
         "if it is said, also a complete one is"
     );
     assert_eq!(node.get(&complete.id).await.state(), UploadState::Aborted);
@@ -206,13 +209,13 @@ async fn a_receiver_of_webhooks_needs_a_secret() {
         webhook_url: Some(url.into()),
         ..request()
     };
-    let node = Node::start().await;
+    let node = Node::start(At::Disk).await;
     refused(node.create_with(request.clone()).await, Reason::FeatureUnavailable);
     let settings = crate::Settings {
         webhooks: true,
         ..crate::Settings::default()
     };
-    let node = Node::with(settings, None).await;
+    let node = Node::with(At::Disk, settings).await;
     let upload = node.create_with(request.clone()).await.unwrap();
     assert_eq!(node.row(&upload.id).await.webhook_url.as_deref(), Some(url));
     for wrong in [

@@ -5,16 +5,24 @@ use reelway_domain::Reason;
 use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::harness::*;
+use super::{harness::*, on_both};
 
-/// The length of the file, whatever is recorded.
-fn length(node: &Node, id: &str) -> usize {
-    usize::try_from(node.path(id).metadata().unwrap().len()).unwrap()
+on_both!(
+    what_arrived_before_a_cut_is_kept,
+    a_server_that_goes_down_keeps_what_came,
+);
+
+/// How much has arrived: the length of the file, whatever is recorded; in a bucket what is durable.
+async fn length(node: &Node, id: &str) -> usize {
+    let bytes = match node.store.disk() {
+        Some(_) => node.path(id).metadata().unwrap().len(),
+        None => node.get(id).await.durable_offset.unsigned_abs(),
+    };
+    usize::try_from(bytes).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_arrived_before_a_cut_is_kept() {
-    let node = Node::start().await;
+async fn what_arrived_before_a_cut_is_kept(at: At) {
+    let node = Node::start(at).await;
     for connection_too in [false, true] {
         let content = content(5 * MIB);
         let upload = node.create(None).await;
@@ -28,7 +36,7 @@ async fn what_arrived_before_a_cut_is_kept() {
             let mut client = connect(&address).await;
             let _ = client.write_upload(ReceiverStream::new(receiver)).await;
         });
-        until(async || length(&node, &upload.id) == content.len()).await;
+        until(async || length(&node, &upload.id).await == content.len()).await;
         let connection = if connection_too {
             elsewhere.shutdown_background();
             None
@@ -37,7 +45,8 @@ async fn what_arrived_before_a_cut_is_kept() {
             Some(elsewhere)
         };
         until(async || node.get(&upload.id).await.durable_offset == 5 * MIB as i64).await;
-        assert!(node.stored(&upload.id) == content);
+        node.complete(&upload.id, 5 * MIB as i64).await.unwrap();
+        assert!(node.stored(&upload.id).await == content);
         drop(messages);
         if let Some(elsewhere) = connection {
             elsewhere.shutdown_background();
@@ -45,12 +54,11 @@ async fn what_arrived_before_a_cut_is_kept() {
     }
 }
 
-#[tokio::test]
-async fn a_server_that_goes_down_keeps_what_came() {
-    let node = Node::start().await;
+async fn a_server_that_goes_down_keeps_what_came(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(None).await;
     let (mut stream, _) = Stream::open(&node, chunk(&upload, 0, content(1000))).await;
-    until(async || length(&node, &upload.id) == 1000).await;
+    until(async || length(&node, &upload.id).await == 1000).await;
     node.shutdown.cancel();
     let failure = refused(stream.end().await, Reason::ShuttingDown);
     assert_eq!(durable(&failure), 1000);

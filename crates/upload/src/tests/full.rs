@@ -6,7 +6,6 @@ use reelway::v1::UploadState;
 use reelway_domain::Reason;
 
 use super::harness::*;
-use crate::Settings;
 
 /// A small file system in memory, unmounted when it is dropped.
 struct SmallDisk(tempfile::TempDir);
@@ -41,7 +40,7 @@ async fn a_full_disk_keeps_what_is_durable() {
         eprintln!("SKIPPED: a_full_disk_keeps_what_is_durable: mounting a tmpfs is not permitted here");
         return;
     };
-    let node = Node::with(Settings::default(), Some(&disk.path().join("blobs"))).await;
+    let node = Node::on_disk(&disk.path().join("blobs")).await;
     let (large, small) = (content(20 * MIB), content(2 * MIB));
     let other = node.create(Some(small.len())).await;
     node.write(chunks(&other, &small.slice(..MIB), 0, MIB)).await.unwrap();
@@ -50,12 +49,12 @@ async fn a_full_disk_keeps_what_is_durable() {
     let kept = durable(&failure);
     assert!((8 * MIB..12 * MIB).contains(&kept), "{kept}");
     assert_eq!(node.get(&upload.id).await.durable_offset, kept as i64);
-    assert!(node.stored(&upload.id)[..kept] == large[..kept]);
+    assert!(node.stored(&upload.id).await[..kept] == large[..kept]);
     // Other uploads are unharmed, and room that is made can be used.
     node.abort(&upload.id).await.unwrap();
     assert_eq!(
         node.write(chunks(&other, &small, MIB, MIB)).await.unwrap().state(),
         UploadState::Complete
     );
-    assert!(node.stored(&other.id) == small);
+    assert!(node.stored(&other.id).await == small);
 }

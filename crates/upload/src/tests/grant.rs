@@ -6,8 +6,10 @@ use reelway::v1::{self, CreateUploadGrantRequest, CreateUploadRequest};
 use reelway_auth::Auth;
 use reelway_domain::Reason;
 
-use super::harness::*;
+use super::{harness::*, on_both};
 use crate::Settings;
+
+on_both!(a_grant_leads_to_the_upload, only_what_clients_can_write_is_granted,);
 
 fn request(upload: &v1::Upload, seconds: Option<i64>) -> CreateUploadGrantRequest {
     CreateUploadGrantRequest {
@@ -16,14 +18,13 @@ fn request(upload: &v1::Upload, seconds: Option<i64>) -> CreateUploadGrantReques
     }
 }
 
-#[tokio::test]
-async fn a_grant_leads_to_the_upload() {
+async fn a_grant_leads_to_the_upload(at: At) {
     let settings = Settings {
         auth: Some(Auth::open()),
         public_url: Some("https://video.example/".into()),
         ..Settings::default()
     };
-    let node = Node::with(settings, None).await;
+    let node = Node::with(at, settings).await;
     let upload = node.create(Some(3)).await;
     let mut client = node.client.clone();
     for (asked, seconds) in [(None, 3600), (Some(60), 60), (Some(24 * 3600), 24 * 3600)] {
@@ -48,13 +49,12 @@ async fn a_grant_leads_to_the_upload() {
     }
 }
 
-#[tokio::test]
-async fn only_what_clients_can_write_is_granted() {
+async fn only_what_clients_can_write_is_granted(at: At) {
     let settings = Settings {
         auth: Some(Auth::open()),
         ..Settings::default()
     };
-    let node = Node::with(settings, None).await;
+    let node = Node::with(at, settings).await;
     let part = node.create_with(CreateUploadRequest {
         partial: true,
         ..Default::default()
@@ -92,7 +92,7 @@ async fn only_what_clients_can_write_is_granted() {
         url.starts_with(&format!("/files/{}?", part.id)),
         "relative to the edge: {url}"
     );
-    let without_keys = Node::start().await;
+    let without_keys = Node::start(at).await;
     let upload = without_keys.create(None).await;
     let status = without_keys
         .client

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use nix::{fcntl::OFlag, sys::stat::Mode, unistd::mkfifo};
 use reelway::v1::{self, UploadChunk, upload_service_client::UploadServiceClient};
 use reelway_auth::Identity;
-use reelway_blob::{DiskStore, Sharing};
+use reelway_blob::{BucketSettings, BucketStore, DiskStore, Held, Owner, Sharing, SourcePlace, Store};
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Commit, Opened, Upload};
-use reelway_domain::{Failure, FileEpoch, Reason, Tenant};
+use reelway_domain::{Failure, FileEpoch, Offset, Reason, Tenant, UploadId};
 use reelway_rpc::{GrpcServer, from_status};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
@@ -35,55 +35,97 @@ use crate::{Settings, UploadServer};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const MIB: usize = 1 << 20;
 
+/// Where the bytes of a test are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    Disk,
+    Bucket,
+}
+
 /// A server, what it works on, and a client.
 pub(crate) struct Node {
     pub(crate) catalog: Catalog,
-    pub(crate) store: DiskStore,
+    pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) client: UploadServiceClient<Channel>,
     pub(crate) server: UploadServer,
     pub(crate) shutdown: CancellationToken,
     pub(crate) address: String,
     data: Arc<TempDir>,
+    /// Of a bucket: another one for each test.
+    prefix: String,
 }
 
 impl Node {
-    pub(crate) async fn start() -> Self {
-        Self::with(Settings::default(), None).await
+    pub(crate) async fn start(at: At) -> Self {
+        Self::with(at, Settings::default()).await
+    }
+
+    pub(crate) async fn with(at: At, settings: Settings) -> Self {
+        Self::beginning(at, settings, Sharing::Exclusive).await
     }
 
     /// With the bytes below another directory than the database.
-    pub(crate) async fn with(settings: Settings, bytes: Option<&Path>) -> Self {
+    pub(crate) async fn on_disk(bytes: &Path) -> Self {
         let data = Arc::new(tempfile::tempdir().unwrap());
-        let store = DiskStore::open(bytes.unwrap_or(&data.path().join("blobs")), Sharing::Exclusive).unwrap();
-        Self::on(open_catalog(&data).await, store, Bus::default(), settings, data).await
+        let store = DiskStore::open(bytes, Sharing::Exclusive).unwrap().into();
+        let catalog = open_catalog(&data).await;
+        Self::on(
+            catalog,
+            store,
+            Bus::default(),
+            Settings::default(),
+            (data, String::new()),
+        )
+        .await
     }
 
     /// With a store that other nodes may share.
-    pub(crate) async fn sharing() -> Self {
-        Self::sharing_with(Settings::default()).await
+    pub(crate) async fn sharing(at: At) -> Self {
+        Self::sharing_with(at, Settings::default()).await
     }
 
-    pub(crate) async fn sharing_with(settings: Settings) -> Self {
+    pub(crate) async fn sharing_with(at: At, settings: Settings) -> Self {
+        Self::beginning(at, settings, Sharing::Shared).await
+    }
+
+    async fn beginning(at: At, settings: Settings, sharing: Sharing) -> Self {
         let data = Arc::new(tempfile::tempdir().unwrap());
-        let store = DiskStore::open(data.path().join("blobs"), Sharing::Shared).unwrap();
-        Self::on(open_catalog(&data).await, store, Bus::default(), settings, data).await
+        let prefix = UploadId::new().to_string();
+        let store = match at {
+            At::Disk => DiskStore::open(data.path().join("blobs"), sharing).unwrap().into(),
+            At::Bucket => open_bucket(&prefix).await,
+        };
+        let catalog = open_catalog(&data).await;
+        Self::on(catalog, store, Bus::default(), settings, (data, prefix)).await
     }
 
     /// The same bytes, as another process has them.
-    pub(crate) fn another_store(&self) -> DiskStore {
-        DiskStore::open(self.data.path().join("blobs"), Sharing::Shared).unwrap()
+    pub(crate) async fn another_store(&self) -> Store {
+        match &self.store {
+            Store::Disk(_) => {
+                let disk = DiskStore::open(self.data.path().join("blobs"), Sharing::Shared);
+                disk.unwrap().into()
+            }
+            Store::Bucket(_) => open_bucket(&self.prefix).await,
+        }
     }
 
     /// Another node on the same catalog and the same bytes, as another process has them.
     pub(crate) async fn beside(&self, bus: Bus) -> Self {
-        let store = self.another_store();
+        let store = self.another_store().await;
         let settings = self.server.shared.settings.clone();
-        let (catalog, data) = (self.catalog.clone(), Arc::clone(&self.data));
-        Self::on(catalog, store, bus, settings, data).await
+        let place = (Arc::clone(&self.data), self.prefix.clone());
+        Self::on(self.catalog.clone(), store, bus, settings, place).await
     }
 
-    async fn on(catalog: Catalog, store: DiskStore, bus: Bus, settings: Settings, data: Arc<TempDir>) -> Self {
+    async fn on(
+        catalog: Catalog,
+        store: Store,
+        bus: Bus,
+        settings: Settings,
+        (data, prefix): (Arc<TempDir>, String),
+    ) -> Self {
         let shutdown = CancellationToken::new();
         let server = UploadServer::new(catalog.clone(), store.clone(), bus.clone(), settings, shutdown.clone());
         let address = serve(&server, Identity::anybody(), &shutdown).await;
@@ -98,6 +140,7 @@ impl Node {
             shutdown,
             address,
             data,
+            prefix,
         }
     }
 
@@ -180,13 +223,68 @@ impl Node {
         found.unwrap().unwrap()
     }
 
-    /// The upload's first file: its only one, unless several nodes wrote it.
-    pub(crate) fn path(&self, id: &str) -> PathBuf {
-        self.store.upload_path(id.parse().unwrap(), FileEpoch::FIRST)
+    /// The store of a test on disk.
+    pub(crate) fn disk(&self) -> &DiskStore {
+        self.store.disk().expect("the test is one on disk")
     }
 
-    pub(crate) fn stored(&self, id: &str) -> Vec<u8> {
-        std::fs::read(self.path(id)).unwrap()
+    /// The upload's first file: its only one, unless several nodes wrote it.
+    pub(crate) fn path(&self, id: &str) -> PathBuf {
+        self.disk().upload_path(id.parse().unwrap(), FileEpoch::FIRST)
+    }
+
+    /// What the store has of an upload; of one that is not complete only on disk.
+    pub(crate) async fn stored(&self, id: &str) -> Vec<u8> {
+        let row = self.row(id).await;
+        if let Some(disk) = self.store.disk() {
+            return std::fs::read(disk.upload_path(row.id, row.file_epoch)).unwrap();
+        }
+        let size = usize::try_from(row.size.unwrap()).unwrap();
+        let place = SourcePlace {
+            upload: row.id,
+            file: row.file_epoch,
+            key: row.source_key,
+        };
+        let source = self.store.read_upload(&place).await.unwrap();
+        source.read_at(Offset::ZERO, size).await.unwrap().to_vec()
+    }
+
+    /// Whether the store has these bytes of an upload that is not complete, as far as that can be seen.
+    pub(crate) async fn has(&self, id: &str, from: usize, bytes: &[u8]) -> bool {
+        let to = from + bytes.len();
+        match &self.store {
+            Store::Disk(_) => self.stored(id).await[from..to] == *bytes,
+            Store::Bucket(_) => {
+                let staged = self.catalog.staged(id.parse().unwrap()).await.unwrap();
+                let parts_end = staged.parts.last().map(reelway_domain::StoredPart::to);
+                let end = staged.rests.last().map(|rest| rest.to).or(parts_end);
+                let row = self.row(id).await;
+                row.source_key.is_some() || end.is_some_and(|end| end.as_u64() >= to as u64)
+            }
+        }
+    }
+
+    /// The uploads that the store has anything of, once for each thing.
+    pub(crate) async fn uploads(&self) -> Vec<UploadId> {
+        match &self.store {
+            Store::Disk(disk) => {
+                let files = disk.list_uploads().await.unwrap();
+                files.into_iter().map(|file| file.id.upload).collect()
+            }
+            Store::Bucket(bucket) => {
+                let held: Vec<_> = bucket.held().collect().await;
+                let upload = |held: Result<Held, _>| match held.unwrap().owner {
+                    Owner::Upload(upload) => Some(upload),
+                    _ => None,
+                };
+                held.into_iter().filter_map(upload).collect()
+            }
+        }
+    }
+
+    /// Whether the store has nothing of an upload.
+    pub(crate) async fn is_freed(&self, id: &str) -> bool {
+        !self.uploads().await.contains(&id.parse().unwrap())
     }
 }
 
@@ -292,6 +390,20 @@ pub(crate) fn get(upload_id: &str, end_writer: bool) -> v1::GetUploadRequest {
         upload_id: upload_id.to_owned(),
         end_writer,
     }
+}
+
+/// The bucket that `scripts/test` has a server for, below a prefix of the test's own.
+async fn open_bucket(prefix: &str) -> Store {
+    let of = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("scripts/test sets {name}"));
+    let url = format!("{}/{prefix}", of("REELWAY_TEST_S3"));
+    let settings = BucketSettings {
+        endpoint: Some(of("REELWAY_TEST_S3_ENDPOINT").parse().unwrap()),
+        ..BucketSettings::default()
+    };
+    BucketStore::open(&url.parse().unwrap(), &settings)
+        .await
+        .unwrap()
+        .into()
 }
 
 async fn open_catalog(data: &TempDir) -> Catalog {

@@ -5,7 +5,14 @@ use reelway_auth::{Access, Identity, Scope, UploadGrant};
 use reelway_domain::{Failure, Reason, Tenant, Timestamp, UploadId};
 use tonic::transport::Channel;
 
-use super::harness::*;
+use super::{harness::*, on_both};
+
+on_both!(
+    another_tenants_upload_is_as_unknown_as_any,
+    scopes_are_needed,
+    a_grant_writes_its_upload_as_it_was_signed,
+    a_length_that_was_not_known_when_the_grant_was_signed_may_be_named,
+);
 
 type Client = reelway::v1::upload_service_client::UploadServiceClient<Channel>;
 
@@ -59,6 +66,14 @@ async fn all_about(client: &Client, upload_id: &str) -> Vec<Result<(), Failure>>
         offset: 1,
         data: "bc".into(),
     };
+    let create_parts = v1::CreateUploadPartsRequest {
+        upload_id: upload_id(),
+        ..Default::default()
+    };
+    let report_parts = v1::ReportUploadPartsRequest {
+        upload_id: upload_id(),
+        ..Default::default()
+    };
     let (mut one, mut two) = (client.clone(), client.clone());
     let streamed = async {
         let mut answers = one.stream_upload(tokio_stream::iter([stream])).await?.into_inner();
@@ -71,14 +86,15 @@ async fn all_about(client: &Client, upload_id: &str) -> Vec<Result<(), Failure>>
     all.push(two.write_upload(tokio_stream::iter([write])).await.map(drop));
     all.push(two.put_upload_tail(tokio_stream::iter([tail])).await.map(drop));
     all.push(two.create_upload_grant(grant).await.map(drop));
+    all.push(two.create_upload_parts(create_parts).await.map(drop));
+    all.push(two.report_upload_parts(report_parts).await.map(drop));
     all.push(two.complete_upload(complete).await.map(drop));
     all.push(two.abort_upload(abort).await.map(drop));
     all.into_iter().map(|answer| answer.map_err(failure)).collect()
 }
 
-#[tokio::test]
-async fn another_tenants_upload_is_as_unknown_as_any() {
-    let node = Node::start().await;
+async fn another_tenants_upload_is_as_unknown_as_any(at: At) {
+    let node = Node::start(at).await;
     let theirs = node.create(Some(10)).await;
     let complete = node.create(Some(0)).await;
     let client = node.client_of(other_tenant()).await;
@@ -122,9 +138,8 @@ async fn another_tenants_upload_is_as_unknown_as_any() {
     }
 }
 
-#[tokio::test]
-async fn scopes_are_needed() {
-    let node = Node::start().await;
+async fn scopes_are_needed(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(Some(10)).await;
     let reader = node.client_of(scoped(&[Scope::UploadsRead])).await;
     let reasons = |answers: Vec<Result<(), Failure>>| -> Vec<Option<Reason>> {
@@ -137,11 +152,13 @@ async fn scopes_are_needed() {
     let may = reasons(all_about(&reader, &upload.id).await);
     assert_eq!(
         may,
-        [missing, None, missing, missing, missing, missing, missing, missing],
+        [
+            missing, None, missing, missing, missing, missing, missing, missing, missing, missing
+        ],
         "only GetUpload"
     );
     let nobody = node.client_of(scoped(&[Scope::JobsRead, Scope::JobsWrite])).await;
-    assert_eq!(reasons(all_about(&nobody, &upload.id).await), [missing; 8]);
+    assert_eq!(reasons(all_about(&nobody, &upload.id).await), [missing; 10]);
     for client in [reader.clone(), nobody] {
         let created = client.clone().create_upload(v1::CreateUploadRequest::default()).await;
         assert_eq!(failure(created.unwrap_err()).reason, Reason::PermissionMissing);
@@ -149,9 +166,8 @@ async fn scopes_are_needed() {
     assert_eq!(node.get(&upload.id).await, upload);
 }
 
-#[tokio::test]
-async fn a_grant_writes_its_upload_as_it_was_signed() {
-    let node = Node::start().await;
+async fn a_grant_writes_its_upload_as_it_was_signed(at: At) {
+    let node = Node::start(at).await;
     let (mine, other) = (node.create(Some(3)).await, node.create(Some(3)).await);
     let with = |grant: UploadGrant| Identity {
         access: Access::Grant(grant),
@@ -160,7 +176,7 @@ async fn a_grant_writes_its_upload_as_it_was_signed() {
     let client = node.client_of(with(granted(&mine))).await;
     let on_other = all_about(&client, &other.id).await;
     // What grants are no good for at all doesn't depend on the upload.
-    let expected = [Reason::UploadNotFound; 8];
+    let expected = [Reason::UploadNotFound; 10];
     for (answer, not_found) in on_other.into_iter().zip(expected) {
         let reason = answer.unwrap_err().reason;
         assert!(reason == not_found || reason == Reason::PermissionMissing, "{reason}");
@@ -200,9 +216,8 @@ async fn a_grant_writes_its_upload_as_it_was_signed() {
     assert_eq!(read.into_inner().upload.unwrap().durable_offset, 3);
 }
 
-#[tokio::test]
-async fn a_length_that_was_not_known_when_the_grant_was_signed_may_be_named() {
-    let node = Node::start().await;
+async fn a_length_that_was_not_known_when_the_grant_was_signed_may_be_named(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(None).await;
     let identity = Identity {
         access: Access::Grant(granted(&upload)),

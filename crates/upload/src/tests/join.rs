@@ -6,7 +6,18 @@ use reelway_catalog::{Limit, NewLimits};
 use reelway_domain::{Reason, Tenant};
 use sha2::{Digest as _, Sha256};
 
-use super::harness::*;
+use super::{harness::*, on_both};
+
+on_both!(
+    parts_of_odd_sizes_are_put_together,
+    the_same_part_may_come_several_times,
+    what_is_there_is_copied_and_the_rest_is_waited_for,
+    no_client_writes_it,
+    only_living_partial_uploads_are_parts,
+    a_part_taken_twice_counts_twice,
+    a_part_that_ends_badly_ends_it,
+    other_bytes_than_promised_fail_it,
+);
 
 /// A partial upload with these bytes; complete if they are all.
 pub(super) async fn part(node: &Node, size: Option<usize>, content: &Bytes) -> v1::Upload {
@@ -37,8 +48,7 @@ pub(super) async fn ended(node: &Node, id: &str) -> v1::Upload {
 
 /// The bytes of a complete upload.
 pub(super) async fn bytes(node: &Node, id: &str) -> Vec<u8> {
-    let row = node.row(id).await;
-    std::fs::read(node.store.upload_path(row.id, row.file_epoch)).unwrap()
+    node.stored(id).await
 }
 
 async fn jobs(node: &Node) -> usize {
@@ -47,9 +57,8 @@ async fn jobs(node: &Node) -> usize {
     jobs.unwrap().len()
 }
 
-#[tokio::test]
-async fn parts_of_odd_sizes_are_put_together() {
-    let node = Node::start().await;
+async fn parts_of_odd_sizes_are_put_together(at: At) {
+    let node = Node::start(at).await;
     let content = content(9 * MIB + 77);
     let cuts = [0, 3 * MIB + 1, 3 * MIB + 1, 8 * MIB + 5, content.len()];
     let mut parts = Vec::new();
@@ -86,9 +95,8 @@ async fn parts_of_odd_sizes_are_put_together() {
     );
 }
 
-#[tokio::test]
-async fn the_same_part_may_come_several_times() {
-    let node = Node::start().await;
+async fn the_same_part_may_come_several_times(at: At) {
+    let node = Node::start(at).await;
     let (a, b) = (
         part(&node, None, &Bytes::new()).await,
         part(&node, Some(3), &"xyz".into()).await,
@@ -102,9 +110,8 @@ async fn the_same_part_may_come_several_times() {
     assert_eq!(bytes(&node, &again.id).await, b"xyzxyz", "and in several uploads");
 }
 
-#[tokio::test]
-async fn what_is_there_is_copied_and_the_rest_is_waited_for() {
-    let node = Node::start().await;
+async fn what_is_there_is_copied_and_the_rest_is_waited_for(at: At) {
+    let node = Node::start(at).await;
     let first = part(&node, Some(3), &"abc".into()).await;
     let second = part(&node, None, &"de".into()).await;
     let joined = node.create_with(of([&first, &second])).await.unwrap();
@@ -121,9 +128,8 @@ async fn what_is_there_is_copied_and_the_rest_is_waited_for() {
     assert_eq!(bytes(&node, &joined.id).await, b"abcdefg");
 }
 
-#[tokio::test]
-async fn no_client_writes_it() {
-    let node = Node::start().await;
+async fn no_client_writes_it(at: At) {
+    let node = Node::start(at).await;
     let waiting = part(&node, Some(3), &Bytes::new()).await;
     let done = part(&node, Some(0), &Bytes::new()).await;
     for part in [&waiting, &done] {
@@ -142,9 +148,8 @@ async fn no_client_writes_it() {
     }
 }
 
-#[tokio::test]
-async fn only_living_partial_uploads_are_parts() {
-    let node = Node::start().await;
+async fn only_living_partial_uploads_are_parts(at: At) {
+    let node = Node::start(at).await;
     let whole = node.create(Some(3)).await;
     let aborted = part(&node, Some(3), &Bytes::new()).await;
     node.abort(&aborted.id).await.unwrap();
@@ -154,21 +159,16 @@ async fn only_living_partial_uploads_are_parts() {
     };
     let good = part(&node, Some(3), &"abc".into()).await;
     let joined = node.create_with(of([&good])).await.unwrap();
-    let files = node.store.list_uploads().await.unwrap().len();
+    let files = node.uploads().await.len();
     for bad in [&whole, &aborted, &unknown, &joined] {
         let failure = refused(node.create_with(of([&good, bad])).await, Reason::PartUnusable);
         assert_eq!(failure.metadata["partUploadId"], bad.id);
     }
-    assert_eq!(
-        node.store.list_uploads().await.unwrap().len(),
-        files,
-        "nothing is left of the attempts"
-    );
+    assert_eq!(node.uploads().await.len(), files, "nothing is left of the attempts");
 }
 
-#[tokio::test]
-async fn a_part_taken_twice_counts_twice() {
-    let node = Node::start().await;
+async fn a_part_taken_twice_counts_twice(at: At) {
+    let node = Node::start(at).await;
     let limits = NewLimits {
         bytes_max: Some(Limit::Max(10)),
         uploads_open_max: None,
@@ -192,9 +192,8 @@ async fn a_part_taken_twice_counts_twice() {
     );
 }
 
-#[tokio::test]
-async fn a_part_that_ends_badly_ends_it() {
-    let node = Node::start().await;
+async fn a_part_that_ends_badly_ends_it(at: At) {
+    let node = Node::start(at).await;
     let good = part(&node, Some(3), &"abc".into()).await;
     let waiting = part(&node, Some(3), &Bytes::new()).await;
     let joined = node.create_with(of([&good, &waiting])).await.unwrap();
@@ -212,7 +211,7 @@ async fn a_part_that_ends_badly_ends_it() {
         .job(&Tenant::single(), joined.job_id.parse().unwrap())
         .await;
     assert_eq!(job.unwrap().unwrap().state, reelway_domain::JobState::Failed);
-    until(async || !node.path(&joined.id).exists()).await;
+    until(async || node.is_freed(&joined.id).await).await;
     assert_eq!(
         node.abort(&good.id).await.unwrap().state(),
         UploadState::Aborted,
@@ -220,9 +219,8 @@ async fn a_part_that_ends_badly_ends_it() {
     );
 }
 
-#[tokio::test]
-async fn other_bytes_than_promised_fail_it() {
-    let node = Node::start().await;
+async fn other_bytes_than_promised_fail_it(at: At) {
+    let node = Node::start(at).await;
     let only = part(&node, Some(3), &"abc".into()).await;
     let request = CreateUploadRequest {
         expected_sha256: vec![7; 32].into(),

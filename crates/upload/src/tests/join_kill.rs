@@ -7,11 +7,13 @@ use reelway_bus::Bus;
 use reelway_domain::FileEpoch;
 use tokio::runtime::Runtime;
 
-use super::{harness::*, join::*};
+use super::{harness::*, join::*, on_both};
 use crate::{Settings, UploadServer};
 
+on_both!(many_servers_put_each_upload_together_once,);
+
 /// A server of its own, as a process that can be killed: nothing of it runs on, and it tells nobody.
-fn doomed(node: &Node, store: reelway_blob::DiskStore) -> (Runtime, tokio_util::sync::CancellationToken) {
+fn doomed(node: &Node, store: reelway_blob::Store) -> (Runtime, tokio_util::sync::CancellationToken) {
     let shutdown = tokio_util::sync::CancellationToken::new();
     let settings = node.server.shared.settings.clone();
     let server = UploadServer::new(node.catalog.clone(), store, Bus::default(), settings, shutdown.clone());
@@ -26,7 +28,7 @@ async fn another_server_goes_on_where_a_killed_one_was() {
         join_lease: Duration::from_millis(600),
         ..Settings::default()
     };
-    let a = Node::sharing_with(settings).await;
+    let a = Node::sharing_with(At::Disk, settings).await;
     let content = content(21 * MIB + 3);
     let cut = 18 * MIB;
     let first = part(&a, Some(cut), &content.slice(..cut)).await;
@@ -53,7 +55,7 @@ async fn another_server_goes_on_where_a_killed_one_was() {
     a.store.create_upload(new.id).await.unwrap();
     a.catalog.create_upload(&new).await.unwrap();
     let id = new.id.to_string();
-    let (process, _shutdown) = doomed(&a, a.another_store());
+    let (process, _shutdown) = doomed(&a, a.another_store().await);
     until(async || a.row(&id).await.durable_offset.0 >= 8 * MIB as i64).await;
     let before = a.row(&id).await;
     process.shutdown_background();
@@ -73,7 +75,7 @@ async fn another_server_goes_on_where_a_killed_one_was() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_goes_down_leaves_it_at_once() {
-    let a = Node::sharing().await;
+    let a = Node::sharing(At::Disk).await;
     let content = content(12 * MIB);
     let cut = 10 * MIB;
     let first = part(&a, Some(cut), &content.slice(..cut)).await;
@@ -96,9 +98,8 @@ async fn a_server_that_goes_down_leaves_it_at_once() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_servers_put_each_upload_together_once() {
-    let a = Node::sharing().await;
+async fn many_servers_put_each_upload_together_once(at: At) {
+    let a = Node::sharing(at).await;
     let nodes = [a.beside(a.bus.clone()).await, a.beside(Bus::default()).await];
     let content = content(MIB + 7);
     let parts = [content.slice(..MIB / 2), content.slice(MIB / 2..)];

@@ -6,12 +6,20 @@ use reelway::v1::{UploadChunk, UploadState, WriteUploadRequest};
 use reelway_domain::{Reason, UploadId, limits};
 use tonic::Code;
 
-use super::harness::*;
+use super::{harness::*, on_both};
 use crate::Settings;
 
-#[tokio::test]
-async fn a_gap_is_answered_with_the_offset() {
-    let node = Node::start().await;
+on_both!(
+    a_gap_is_answered_with_the_offset,
+    nothing_is_stored_past_the_length,
+    a_corrupt_chunk_is_dropped,
+    large_chunks_are_refused_with_the_limit,
+    fields_that_make_no_sense,
+    silence_ends_a_stream_and_keeps_what_came,
+);
+
+async fn a_gap_is_answered_with_the_offset(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(Some(100)).await;
     let written = node
         .write(vec![chunk(&upload, 0, content(10)), chunk(&upload, 11, content(10))])
@@ -24,9 +32,8 @@ async fn a_gap_is_answered_with_the_offset() {
     assert_eq!(node.get(&upload.id).await.durable_offset, 10);
 }
 
-#[tokio::test]
-async fn nothing_is_stored_past_the_length() {
-    let node = Node::start().await;
+async fn nothing_is_stored_past_the_length(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(Some(100)).await;
     let written = node
         .write(vec![chunk(&upload, 0, content(60)), chunk(&upload, 60, content(41))])
@@ -37,12 +44,11 @@ async fn nothing_is_stored_past_the_length() {
         (Code::OutOfRange as i32, 60)
     );
     assert_eq!(node.get(&upload.id).await.durable_offset, 60);
-    assert!(node.stored(&upload.id) == content(60));
+    assert!(node.has(&upload.id, 0, &content(60)).await);
 }
 
-#[tokio::test]
-async fn a_corrupt_chunk_is_dropped() {
-    let node = Node::start().await;
+async fn a_corrupt_chunk_is_dropped(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(Some(20)).await;
     let data = content(20);
     let with = |from: usize, to: usize, flip: u32| UploadChunk {
@@ -64,9 +70,8 @@ async fn a_corrupt_chunk_is_dropped() {
     );
 }
 
-#[tokio::test]
-async fn large_chunks_are_refused_with_the_limit() {
-    let node = Node::start().await;
+async fn large_chunks_are_refused_with_the_limit(at: At) {
+    let node = Node::start(at).await;
     // The first is a message that can be read, the second is refused by its length alone.
     for bytes in [limits::CHUNK_BYTES_MAX + 1, 2 * limits::CHUNK_BYTES_MAX] {
         let upload = node.create(None).await;
@@ -82,9 +87,8 @@ async fn large_chunks_are_refused_with_the_limit() {
     node.write(largest).await.unwrap();
 }
 
-#[tokio::test]
-async fn fields_that_make_no_sense() {
-    let node = Node::start().await;
+async fn fields_that_make_no_sense(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(None).await;
     let no_id = UploadChunk {
         upload_id: String::new(),
@@ -112,13 +116,12 @@ async fn fields_that_make_no_sense() {
     refused(node.write(vec![unknown]).await, Reason::UploadNotFound);
 }
 
-#[tokio::test]
-async fn silence_ends_a_stream_and_keeps_what_came() {
+async fn silence_ends_a_stream_and_keeps_what_came(at: At) {
     let settings = Settings {
         idle_max: Duration::from_millis(100),
         ..Settings::default()
     };
-    let node = Node::with(settings, None).await;
+    let node = Node::with(at, settings).await;
     let upload = node.create(None).await;
     let (mut stream, _) = Stream::open(&node, chunk(&upload, 0, "abc")).await;
     let failure = refused(stream.end().await, Reason::StreamIdle);

@@ -10,7 +10,14 @@ use reelway_bus::Bus;
 use reelway_domain::{FileEpoch, Offset, Reason, WriterEpoch};
 use sha2::{Digest as _, Sha256};
 
-use super::harness::*;
+use super::{harness::*, on_both};
+
+on_both!(
+    writers_on_all_servers_in_turn,
+    an_idle_stream_elsewhere_is_ended_within_a_second,
+    a_stream_that_ended_leaves_its_file_to_the_next,
+    nothing_is_acknowledged_while_the_catalog_is_away,
+);
 
 /// How soon a stream hears that it was taken over.
 const SOON: Duration = Duration::from_secs(1);
@@ -18,10 +25,9 @@ const SOON: Duration = Duration::from_secs(1);
 /// The bytes of a complete upload, which has one file.
 async fn whole(node: &Node, id: &str) -> Vec<u8> {
     let row = node.row(id).await;
-    let files = node.store.list_uploads().await.unwrap();
-    let files: Vec<_> = files.iter().filter(|file| file.id.upload == row.id).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    std::fs::read(node.store.upload_path(row.id, row.file_epoch)).unwrap()
+    // What a bucket's object was staged in goes a moment later.
+    until(async || node.uploads().await.iter().filter(|upload| **upload == row.id).count() == 1).await;
+    node.stored(id).await
 }
 
 /// An upload that only completes with exactly these bytes.
@@ -37,13 +43,13 @@ async fn promised(node: &Node, content: &Bytes) -> v1::Upload {
 /// The file of the node's newest writer, as a thread has it that was paused before its write.
 async fn held(node: &Node, id: &str) -> StagedFile {
     let row = node.row(id).await;
-    let opened = node.store.open_writer(row.id, row.writer_epoch, row.file_epoch);
+    let opened = node.disk().open_writer(row.id, row.writer_epoch, row.file_epoch);
     opened.await.unwrap()
 }
 
 #[tokio::test]
 async fn a_late_write_of_another_process_changes_nothing() {
-    let a = Node::sharing().await;
+    let a = Node::sharing(At::Disk).await;
     let b = a.beside(Bus::default()).await;
     let content = content(3 * MIB);
     let upload = promised(&a, &content).await;
@@ -78,8 +84,8 @@ impl Dice {
     }
 }
 
-/// A stream that nobody closed, and what its process still has to write.
-type Left = (Stream, StagedFile);
+/// A stream that nobody closed, and on disk what its process still has to write.
+type Left = (Stream, Option<StagedFile>);
 
 /// Writes one turn's chunks on a node. `None` if the stream ended, or has come to its end.
 async fn turn(node: &Node, upload: &v1::Upload, content: &Bytes, dice: &mut Dice) -> Option<Left> {
@@ -102,13 +108,18 @@ async fn turn(node: &Node, upload: &v1::Upload, content: &Bytes, dice: &mut Dice
             None
         }
         1 => None,
-        _ => Some((stream, held(node, &upload.id).await)),
+        _ => {
+            let held = match node.store.disk() {
+                Some(_) => Some(held(node, &upload.id).await),
+                None => None,
+            };
+            Some((stream, held))
+        }
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writers_on_all_servers_in_turn() {
-    let a = Node::sharing().await;
+async fn writers_on_all_servers_in_turn(at: At) {
+    let a = Node::sharing(at).await;
     let mut nodes = vec![a.beside(a.bus.clone()).await, a];
     let content = content(3 * MIB);
     let mut most_files = 0;
@@ -131,7 +142,7 @@ async fn writers_on_all_servers_in_turn() {
             let last = turn(node, &upload, &content, &mut dice).await;
             // Whoever was taken over by another process writes on, behind where that one began.
             let begun = nodes[0].row(&upload.id).await.durable_offset;
-            for (_, file) in &left {
+            for file in left.iter().filter_map(|(_, file)| file.as_ref()) {
                 let garbage = vec![0xee; 1 + dice.below(200_000)];
                 let at = begun.advanced(dice.below(100_000));
                 // A writer of the same process is held back by the store.
@@ -147,10 +158,9 @@ async fn writers_on_all_servers_in_turn() {
     assert!(most_files > 4, "servers took over from each other: {most_files}");
 }
 
-#[tokio::test]
-async fn an_idle_stream_elsewhere_is_ended_within_a_second() {
+async fn an_idle_stream_elsewhere_is_ended_within_a_second(at: At) {
     for with_hints in [true, false] {
-        let a = Node::sharing().await;
+        let a = Node::sharing(at).await;
         let bus = if with_hints { a.bus.clone() } else { Bus::default() };
         let b = a.beside(bus).await;
         let upload = a.create(Some(6)).await;
@@ -177,9 +187,8 @@ async fn an_idle_stream_elsewhere_is_ended_within_a_second() {
 }
 
 /// Calls that come one after the other, each to another server, as behind a load balancer.
-#[tokio::test]
-async fn a_stream_that_ended_leaves_its_file_to_the_next() {
-    let a = Node::sharing().await;
+async fn a_stream_that_ended_leaves_its_file_to_the_next(at: At) {
+    let a = Node::sharing(at).await;
     let b = a.beside(Bus::default()).await;
     let content = content(4 * MIB);
     let upload = promised(&a, &content).await;
@@ -197,7 +206,7 @@ async fn a_stream_that_ended_leaves_its_file_to_the_next() {
 async fn whoever_comes_next_gathers_again() {
     let content = content(2 * MIB);
     for same_process in [true, false] {
-        let a = Node::sharing().await;
+        let a = Node::sharing(At::Disk).await;
         let b = a.beside(Bus::default()).await;
         let upload = promised(&a, &content).await;
         let (mut old, _) = Stream::open(&a, flush(chunk(&upload, 0, content.slice(..MIB)))).await;
@@ -220,9 +229,8 @@ async fn whoever_comes_next_gathers_again() {
     }
 }
 
-#[tokio::test]
-async fn nothing_is_acknowledged_while_the_catalog_is_away() {
-    let node = Node::start().await;
+async fn nothing_is_acknowledged_while_the_catalog_is_away(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(None).await;
     let (mut stream, _) = Stream::open(&node, flush(chunk(&upload, 0, "abc"))).await;
     assert_eq!(stream.answer().await.unwrap().unwrap().durable_offset, 3);

@@ -1,17 +1,22 @@
 //! What both write RPCs do with bytes that are as they should be.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-
 use reelway::v1::UploadState;
 use reelway_domain::{Sample, limits};
 
-use super::harness::*;
+use super::{harness::*, on_both};
+
+on_both!(
+    acked_is_durable,
+    write_upload_answers_at_the_end,
+    each_flush_has_an_answer,
+    bytes_that_are_there_are_skipped,
+    a_slow_stream_is_made_durable_without_being_asked,
+    writing_a_complete_upload_is_fine,
+);
 
 /// Invariant 1, as far as a living process shows it; that the sync comes first is seen with strace.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn acked_is_durable() {
-    let node = Node::start().await;
+async fn acked_is_durable(at: At) {
+    let node = Node::start(at).await;
     let content = content(40 * MIB + 77);
     let upload = node.create(Some(content.len())).await;
     let (mut stream, begin) = Stream::open(&node, chunk(&upload, 0, content.slice(..1))).await;
@@ -35,27 +40,24 @@ async fn acked_is_durable() {
             node.get(&upload.id).await.durable_offset >= answer.durable_offset,
             "it is recorded"
         );
-        let mut there = vec![0; usize::try_from(to - from).unwrap()];
-        File::open(node.path(&upload.id))
-            .unwrap()
-            .read_exact_at(&mut there, from)
-            .unwrap();
-        assert!(there == content[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()]);
+        let [from, to] = [from, to].map(|at| usize::try_from(at).unwrap());
+        assert!(node.has(&upload.id, from, &content[from..to]).await);
         (acked, answers, last) = (answer.durable_offset, answers + 1, answer.upload);
     }
     sending.await.unwrap();
-    assert!(answers >= 3, "along the way, not only at the end: {answers}");
+    // So much fits the memory of a bucket's writer: all of it may be there before the first part is stored.
+    let answers_min = if at == At::Disk { 3 } else { 1 };
+    assert!(answers >= answers_min, "along the way, not only at the end: {answers}");
     let last = last.expect("the last answer has the upload");
     assert_eq!(
         (last.state(), usize::try_from(acked)),
         (UploadState::Complete, Ok(content.len()))
     );
-    assert!(node.stored(&upload.id) == content);
+    assert!(node.stored(&upload.id).await == content);
 }
 
-#[tokio::test]
-async fn write_upload_answers_at_the_end() {
-    let node = Node::start().await;
+async fn write_upload_answers_at_the_end(at: At) {
+    let node = Node::start(at).await;
     let content = content(3 * MIB);
     let upload = node.create(Some(content.len())).await;
     let half = node
@@ -68,12 +70,11 @@ async fn write_upload_answers_at_the_end() {
     );
     let whole = node.write(chunks(&upload, &content, MIB, MIB)).await.unwrap();
     assert_eq!(whole.state(), UploadState::Complete, "also without finish");
-    assert!(node.stored(&upload.id) == content);
+    assert!(node.stored(&upload.id).await == content);
 }
 
-#[tokio::test]
-async fn each_flush_has_an_answer() {
-    let node = Node::start().await;
+async fn each_flush_has_an_answer(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(None).await;
     let (mut stream, _) = Stream::open(&node, flush(chunk(&upload, 0, "abc"))).await;
     assert_eq!(stream.answer().await.unwrap().unwrap().durable_offset, 3);
@@ -91,9 +92,8 @@ async fn each_flush_has_an_answer() {
     assert_eq!(stream.end().await.unwrap().state(), UploadState::Receiving);
 }
 
-#[tokio::test]
-async fn bytes_that_are_there_are_skipped() {
-    let node = Node::start().await;
+async fn bytes_that_are_there_are_skipped(at: At) {
+    let node = Node::start(at).await;
     let content = content(1000);
     let upload = node.create(Some(content.len())).await;
     node.write(vec![chunk(&upload, 0, content.slice(..600))]).await.unwrap();
@@ -103,12 +103,11 @@ async fn bytes_that_are_there_are_skipped() {
     let again = [(0, 100), (100, 900), (900, 1000)].map(|(from, to)| chunk(&upload, from, changed[from..to].to_vec()));
     let whole = node.write(again.into()).await.unwrap();
     assert_eq!(whole.state(), UploadState::Complete);
-    assert!(node.stored(&upload.id) == content);
+    assert!(node.stored(&upload.id).await == content);
 }
 
-#[tokio::test]
-async fn a_slow_stream_is_made_durable_without_being_asked() {
-    let node = Node::start().await;
+async fn a_slow_stream_is_made_durable_without_being_asked(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(None).await;
     let mut samples = node.bus.samples();
     let (mut stream, _) = Stream::open(&node, chunk(&upload, 0, "abc")).await;
@@ -123,9 +122,8 @@ async fn a_slow_stream_is_made_durable_without_being_asked() {
     assert_eq!((about.to_string(), durable_offset), (upload.id, 3));
 }
 
-#[tokio::test]
-async fn writing_a_complete_upload_is_fine() {
-    let node = Node::start().await;
+async fn writing_a_complete_upload_is_fine(at: At) {
+    let node = Node::start(at).await;
     let content = content(5 * MIB);
     let upload = node.create(Some(content.len())).await;
     let complete = node.write(chunks(&upload, &content, 0, MIB)).await.unwrap();
@@ -138,5 +136,5 @@ async fn writing_a_complete_upload_is_fine() {
     let (mut stream, begin) = Stream::open(&node, chunk(&upload, 0, "abc")).await;
     assert_eq!(begin, complete);
     assert!(stream.answer().await.is_none(), "the stream ends with OK");
-    assert!(node.stored(&upload.id) == content);
+    assert!(node.stored(&upload.id).await == content);
 }

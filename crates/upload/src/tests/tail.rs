@@ -3,11 +3,22 @@
 use bytes::Bytes;
 use reelway::v1::{self, CreateUploadRequest, PutUploadTailRequest, UploadState};
 use reelway_auth::{Access, Identity, UploadGrant};
+use reelway_blob::Store;
 use reelway_domain::{Failure, Offset, Reason, Timestamp, limits};
 
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::harness::*;
+use super::{harness::*, on_both};
+
+on_both!(
+    a_tail_comes_ahead_and_goes_when_the_upload_is_complete,
+    a_tail_that_lies_is_dropped_and_changes_no_byte,
+    a_tail_that_comes_while_a_writer_is_there_is_compared_too,
+    a_tail_that_lies_is_forgotten_also_if_it_comes_last,
+    every_mistake_has_a_reason_and_leaves_nothing,
+    only_a_whole_file_of_known_length_takes_a_tail,
+    a_grant_is_good_for_the_tail_of_its_upload_alone,
+);
 
 const SIZE: usize = 100_000;
 const TAIL: usize = 60_000;
@@ -37,37 +48,55 @@ async fn with_tail(node: &Node, content: &Bytes) -> v1::Upload {
     put(node, runs(&upload, content, TAIL, 7000)).await.unwrap()
 }
 
+/// How many there are: on disk with those that are still being received.
 async fn tails(node: &Node) -> usize {
-    node.store.list_tails().await.unwrap().len()
+    let bucket = match &node.store {
+        Store::Disk(disk) => return disk.list_tails().await.unwrap().len(),
+        Store::Bucket(bucket) => bucket,
+    };
+    let mut found = 0;
+    for upload in node.uploads().await {
+        let is_there = bucket.tail(upload, Offset(60_000)).size_bytes().await.is_ok();
+        found += usize::from(is_there);
+    }
+    found
 }
 
-fn tail_path(node: &Node, upload: &v1::Upload) -> std::path::PathBuf {
-    node.store.tail_path(upload.id.parse().unwrap(), Offset(60_000))
+async fn tail_bytes(node: &Node, upload: &v1::Upload) -> Bytes {
+    let (id, tail) = (upload.id.parse().unwrap(), Offset(60_000));
+    match &node.store {
+        Store::Disk(disk) => std::fs::read(disk.tail_path(id, tail)).unwrap().into(),
+        Store::Bucket(bucket) => {
+            let tail = bucket.tail(id, tail);
+            tail.read_at(Offset::ZERO, SIZE - TAIL).await.unwrap()
+        }
+    }
 }
 
-#[tokio::test]
-async fn a_tail_comes_ahead_and_goes_when_the_upload_is_complete() {
-    let (node, content) = (Node::start().await, content(SIZE));
+async fn a_tail_comes_ahead_and_goes_when_the_upload_is_complete(at: At) {
+    let (node, content) = (Node::start(at).await, content(SIZE));
     let upload = with_tail(&node, &content).await;
     assert_eq!((upload.tail_offset, upload.durable_offset), (Some(60_000), 0));
     assert_eq!(node.get(&upload.id).await, upload);
-    assert_eq!(std::fs::read(tail_path(&node, &upload)).unwrap(), content[TAIL..]);
+    assert_eq!(tail_bytes(&node, &upload).await, content[TAIL..]);
     // Again, and in other messages.
     let again = put(&node, runs(&upload, &content, TAIL, SIZE)).await.unwrap();
     assert_eq!(again.tail_offset, Some(60_000));
     let done = node.write(chunks(&upload, &content, 0, 30_000)).await.unwrap();
     assert_eq!(done.state(), UploadState::Complete);
     assert_eq!(done.tail_offset, Some(60_000), "it was right");
-    assert_eq!((node.stored(&upload.id), tails(&node).await), (content.to_vec(), 0));
+    assert_eq!(
+        (node.stored(&upload.id).await, tails(&node).await),
+        (content.to_vec(), 0)
+    );
     refused(
         put(&node, runs(&upload, &content, TAIL, SIZE)).await,
         Reason::TailUnusable,
     );
 }
 
-#[tokio::test]
-async fn a_tail_that_lies_is_dropped_and_changes_no_byte() {
-    let (node, content) = (Node::start().await, content(SIZE));
+async fn a_tail_that_lies_is_dropped_and_changes_no_byte(at: At) {
+    let (node, content) = (Node::start(at).await, content(SIZE));
     let upload = node.create(Some(SIZE)).await;
     let mut wrong = content.to_vec();
     wrong[SIZE - 1] ^= 1;
@@ -78,24 +107,28 @@ async fn a_tail_that_lies_is_dropped_and_changes_no_byte() {
     node.write(vec![chunk(&upload, 0, first)]).await.unwrap();
     let done = node.write(rest).await.unwrap();
     assert_eq!((done.state(), done.tail_offset), (UploadState::Complete, None));
-    assert_eq!((node.stored(&upload.id), tails(&node).await), (content.to_vec(), 0));
+    assert_eq!(
+        (node.stored(&upload.id).await, tails(&node).await),
+        (content.to_vec(), 0)
+    );
 }
 
-#[tokio::test]
-async fn a_tail_that_comes_while_a_writer_is_there_is_compared_too() {
-    let (node, content) = (Node::start().await, content(SIZE));
+async fn a_tail_that_comes_while_a_writer_is_there_is_compared_too(at: At) {
+    let (node, content) = (Node::start(at).await, content(SIZE));
     let upload = node.create(Some(SIZE)).await;
     let (stream, _) = Stream::open(&node, chunk(&upload, 0, content.slice(..10))).await;
     put(&node, runs(&upload, &content, TAIL, SIZE)).await.unwrap();
     stream.send(chunk(&upload, 10, content.slice(10..))).await;
     let mut stream = stream;
     assert_eq!(stream.end().await.unwrap().state(), UploadState::Complete);
-    assert_eq!((node.stored(&upload.id), tails(&node).await), (content.to_vec(), 0));
+    assert_eq!(
+        (node.stored(&upload.id).await, tails(&node).await),
+        (content.to_vec(), 0)
+    );
 }
 
-#[tokio::test]
-async fn a_tail_that_lies_is_forgotten_also_if_it_comes_last() {
-    let (node, content) = (Node::start().await, content(SIZE));
+async fn a_tail_that_lies_is_forgotten_also_if_it_comes_last(at: At) {
+    let (node, content) = (Node::start(at).await, content(SIZE));
     let upload = node.create(Some(SIZE)).await;
     let (mut stream, _) = Stream::open(&node, chunk(&upload, 0, content.slice(..10))).await;
     put(&node, runs(&upload, &Bytes::from(vec![7; SIZE]), TAIL, SIZE))
@@ -105,12 +138,16 @@ async fn a_tail_that_lies_is_forgotten_also_if_it_comes_last() {
     let done = stream.end().await.unwrap();
     assert_eq!((done.state(), done.tail_offset), (UploadState::Complete, None));
     assert_eq!(node.get(&upload.id).await.tail_offset, None);
-    assert_eq!((node.stored(&upload.id), tails(&node).await), (content.to_vec(), 0));
+    assert_eq!(
+        (node.stored(&upload.id).await, tails(&node).await),
+        (content.to_vec(), 0)
+    );
 }
 
+/// On disk, where a draft can be seen.
 #[tokio::test]
 async fn of_two_that_send_a_tail_at_once_the_later_one_goes_on() {
-    let (node, content) = (Node::start().await, content(SIZE));
+    let (node, content) = (Node::start(At::Disk).await, content(SIZE));
     let upload = node.create(Some(SIZE)).await;
     let all = runs(&upload, &content, TAIL, 7000);
     let (messages, receiver) = tokio::sync::mpsc::channel(1);
@@ -124,9 +161,8 @@ async fn of_two_that_send_a_tail_at_once_the_later_one_goes_on() {
     assert_eq!(tails(&node).await, 1, "one draft at a time");
 }
 
-#[tokio::test]
-async fn every_mistake_has_a_reason_and_leaves_nothing() {
-    let (node, content) = (Node::start().await, content(SIZE));
+async fn every_mistake_has_a_reason_and_leaves_nothing(at: At) {
+    let (node, content) = (Node::start(at).await, content(SIZE));
     let upload = node.create(Some(SIZE)).await;
     let good = runs(&upload, &content, TAIL, 10_000);
     let changed = |idx: usize, change: &dyn Fn(&mut PutUploadTailRequest)| {
@@ -168,9 +204,8 @@ async fn every_mistake_has_a_reason_and_leaves_nothing() {
     assert_eq!(tails(&node).await, 1);
 }
 
-#[tokio::test]
-async fn only_a_whole_file_of_known_length_takes_a_tail() {
-    let (node, content) = (Node::start().await, content(SIZE));
+async fn only_a_whole_file_of_known_length_takes_a_tail(at: At) {
+    let (node, content) = (Node::start(at).await, content(SIZE));
     let partial = CreateUploadRequest {
         size_bytes: Some(100_000),
         partial: true,
@@ -207,9 +242,8 @@ async fn only_a_whole_file_of_known_length_takes_a_tail() {
     );
 }
 
-#[tokio::test]
-async fn a_grant_is_good_for_the_tail_of_its_upload_alone() {
-    let (node, content) = (Node::start().await, content(SIZE));
+async fn a_grant_is_good_for_the_tail_of_its_upload_alone(at: At) {
+    let (node, content) = (Node::start(at).await, content(SIZE));
     let (granted, other) = (node.create(Some(SIZE)).await, node.create(Some(SIZE)).await);
     let row = node.row(&granted.id).await;
     let grant = UploadGrant {

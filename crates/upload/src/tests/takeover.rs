@@ -5,14 +5,21 @@ use std::time::{Duration, Instant};
 use reelway::v1::UploadState;
 use reelway_domain::Reason;
 
-use super::harness::*;
+use super::{harness::*, on_both};
+
+on_both!(
+    an_idle_stream_is_taken_over_at_once,
+    one_writer,
+    an_abort_ends_an_idle_stream,
+    complete_upload_takes_an_idle_stream_over,
+    a_stream_that_was_taken_over_has_no_part_in_the_success_of_another,
+);
 
 /// How soon a stream hears that it was taken over.
 const SOON: Duration = Duration::from_secs(1);
 
-#[tokio::test]
-async fn an_idle_stream_is_taken_over_at_once() {
-    let node = Node::start().await;
+async fn an_idle_stream_is_taken_over_at_once(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(Some(6)).await;
     let (mut old, _) = Stream::open(&node, flush(chunk(&upload, 0, "abc"))).await;
     assert_eq!(old.answer().await.unwrap().unwrap().durable_offset, 3);
@@ -24,16 +31,15 @@ async fn an_idle_stream_is_taken_over_at_once() {
     assert_eq!(durable(&failure), 3);
     new.send(chunk(&upload, 4, "ef")).await;
     assert_eq!(new.end().await.unwrap().state(), UploadState::Complete);
-    assert_eq!(node.stored(&upload.id), b"abcdef");
+    assert_eq!(node.stored(&upload.id).await, b"abcdef");
 }
 
 /// Invariants 2 and 3: many writers at once, each from where the upload is durable, each with its own bytes. Whatever the
 /// order, what was acknowledged to one of them stays as that one wrote it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_writer() {
+async fn one_writer(at: At) {
     const WRITERS: u8 = 8;
     const CHUNK_BYTES: usize = 64 << 10;
-    let node = Node::start().await;
+    let node = Node::start(at).await;
     let upload = node.create(None).await;
     let write = async |letter: u8| {
         let mut acked = Vec::new();
@@ -63,8 +69,9 @@ async fn one_writer() {
     };
     let writers = (0..WRITERS).map(|i| write(b'a' + i));
     let acked: Vec<_> = futures_util::future::join_all(writers).await.concat();
-    let stored = node.stored(&upload.id);
     let durable = usize::try_from(node.get(&upload.id).await.durable_offset).unwrap();
+    node.complete(&upload.id, durable as i64).await.unwrap();
+    let stored = node.stored(&upload.id).await;
     assert!(acked.iter().any(|(_, range)| !range.is_empty()), "somebody got through");
     assert!(durable <= stored.len());
     for (letter, range) in acked {
@@ -76,9 +83,8 @@ async fn one_writer() {
     }
 }
 
-#[tokio::test]
-async fn an_abort_ends_an_idle_stream() {
-    let node = Node::start().await;
+async fn an_abort_ends_an_idle_stream(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(None).await;
     let (mut stream, _) = Stream::open(&node, flush(chunk(&upload, 0, "abc"))).await;
     stream.answer().await.unwrap().unwrap();
@@ -88,9 +94,8 @@ async fn an_abort_ends_an_idle_stream() {
     assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
 }
 
-#[tokio::test]
-async fn complete_upload_takes_an_idle_stream_over() {
-    let node = Node::start().await;
+async fn complete_upload_takes_an_idle_stream_over(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(None).await;
     let (mut stream, _) = Stream::open(&node, flush(chunk(&upload, 0, "abc"))).await;
     stream.answer().await.unwrap().unwrap();
@@ -100,9 +105,8 @@ async fn complete_upload_takes_an_idle_stream_over() {
 }
 
 /// Invariant 3: the bytes of whoever completed the upload may be others.
-#[tokio::test]
-async fn a_stream_that_was_taken_over_has_no_part_in_the_success_of_another() {
-    let node = Node::start().await;
+async fn a_stream_that_was_taken_over_has_no_part_in_the_success_of_another(at: At) {
+    let node = Node::start(at).await;
     let upload = node.create(Some(3)).await;
     let (mut old, _) = Stream::open(&node, chunk(&upload, 0, "")).await;
     // Another process, of which no hint tells: the old stream finds out when it completes what is complete by then.

@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use reelway::v1::CreateUploadRequest;
 
-use super::harness::*;
+use super::{harness::*, on_both};
 use crate::Settings;
+
+on_both!(what_a_task_waits_for_is_durable_before_its_time,);
 
 /// What is sent at a time: small, so that the offset which the probe waits for is passed in the middle of the stream.
 const PIECE_BYTES: usize = 4 << 10;
 
-#[tokio::test]
-async fn what_a_task_waits_for_is_durable_before_its_time() {
+async fn what_a_task_waits_for_is_durable_before_its_time(at: At) {
     let settings = Settings {
         commit_every: Duration::from_secs(3600),
         ..Settings::default()
     };
-    let node = Node::with(settings, None).await;
+    let node = Node::with(at, settings).await;
     let created = node.create_with(CreateUploadRequest {
         size_bytes: Some(100 * MIB as i64),
         preset: "standard".to_owned(),

@@ -22,6 +22,26 @@ pub(super) fn tasks(plan: &Plan, ladder: &Ladder) -> Result<Vec<NewTask>, media:
     Ok(making)
 }
 
+/// The tasks of a first plan, which needs no more than the beginning of the source: what playing begins with, and the plan of all
+/// of it.
+pub(super) fn first_tasks(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
+    let mut tasks = video(plan)?;
+    // With several rungs all but the smallest are made as the whole source says.
+    let has_lead = plan.video.as_ref().is_some_and(|video| video.lead_chunks > 0);
+    tasks.retain(|task| !has_lead || task.task.kind == TaskKind::Lead);
+    tasks.extend(audio(plan)?);
+    tasks.push(NewTask::new(further(), planned()));
+    Ok(tasks)
+}
+
+/// The plan of all of a source that has a first plan.
+pub(super) fn further() -> TaskRef {
+    TaskRef {
+        kind: TaskKind::Plan,
+        index: 1,
+    }
+}
+
 /// What every task that makes something comes after.
 fn planned() -> Vec<TaskRef> {
     vec![TaskRef::only(TaskKind::Plan)]

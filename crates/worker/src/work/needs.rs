@@ -13,6 +13,10 @@ pub(super) fn ranges(plan: &Plan, kind: TaskKind, index: i32) -> Option<Vec<Byte
     if plan.view == PlanView::Whole {
         return None;
     }
+    if plan.view == PlanView::Prefix {
+        let is_laid_out = matches!(kind, TaskKind::Lead | TaskKind::Video | TaskKind::Audio);
+        return is_laid_out.then(|| plan.index_bytes.clone());
+    }
     let index = usize::try_from(index).ok()?;
     match kind {
         TaskKind::Lead | TaskKind::Video => chunk(plan.video.as_ref()?, index).map(|bytes| vec![bytes]),

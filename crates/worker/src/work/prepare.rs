@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use reelway_catalog::Effect;
-use reelway_domain::{NewTask, RenditionInfo, SourceInfo, TaskKind};
-use reelway_media::{self as media, Plan, Probe};
+use reelway_domain::{NewTask, RenditionInfo, SourceInfo, TaskKind, TaskRef};
+use reelway_media::{self as media, Plan, Probe, Workspace};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Done, Job, StoredPlan, graph, internal, json,
+    Done, Ended, Job, StoredPlan, graph, internal, json,
     results::{all_tasks, result},
+    view::{self, View},
 };
 
 /// A probe as it is stored.
@@ -32,7 +33,7 @@ pub(super) struct Laid {
 
 pub(super) async fn probe(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
     let view = job.view()?;
-    let probe = media::probe(&job.workspace(&view.path, scratch, cancel)).await?;
+    let probe = look(&job.workspace(&view.path, scratch, cancel), view).await?;
     let effect = Effect::Probed(probe.source_info());
     let index_digest = view.index.as_ref().map(|index| index.digest.clone());
     Ok(Done {
@@ -41,7 +42,20 @@ pub(super) async fn probe(job: &Job, scratch: &Path, cancel: &CancellationToken)
     })
 }
 
-pub(super) async fn plan(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
+async fn look(work: &Workspace<'_>, view: &View) -> Result<Probe, media::Error> {
+    if view.is_beginning {
+        media::probe_beginning(work).await
+    } else {
+        media::probe(work).await
+    }
+}
+
+/// Plans as much as can be planned by now.
+pub(super) async fn plan(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Ended, media::Error> {
+    let (kind, index) = (job.claim.task.kind, job.claim.task.index);
+    if (TaskRef { kind, index }) == graph::further() {
+        return further(job, scratch, cancel).await.map(Ended::Done);
+    }
     let stored: Option<StoredProbe> = result(&all_tasks(job).await?, TaskKind::Probe)?;
     let stored = stored.ok_or_else(|| internal(&"the probe has no result"))?;
     let view = job.view()?;
@@ -51,16 +65,28 @@ pub(super) async fn plan(job: &Job, scratch: &Path, cancel: &CancellationToken) 
         stored.probe
     } else {
         // It saw something else, or less.
-        media::probe(&work).await?
+        look(&work, view).await?
     };
     let laid = match &view.index {
         None => whole(job, &probe, scratch, cancel).await?,
+        Some(index) if view.is_beginning => {
+            let [there] = index.ranges[..] else {
+                return Err(internal(&"a beginning has no holes").into());
+            };
+            let plan = media::make_first_plan(&work, &probe, &job.claim.job.ladder, there).await?;
+            let Some(plan) = plan else {
+                return Ok(Ended::Postponed(view::later(there.end, u64::MAX, there.end)));
+            };
+            let mut laid = laid(job, plan.clone(), None, Some(index.digest.clone()))?;
+            laid.tasks = graph::first_tasks(&plan)?;
+            laid
+        }
         Some(index) => {
             let plan = media::make_early_plan(&work, &probe, &job.claim.job.ladder, index.ranges.clone()).await?;
             laid(job, plan, None, Some(index.digest.clone()))?
         }
     };
-    Ok(Done {
+    Ok(Ended::Done(Done {
         result: "{}".to_owned(),
         effect: Effect::Planned {
             plan: laid.plan,
@@ -68,6 +94,39 @@ pub(super) async fn plan(job: &Job, scratch: &Path, cancel: &CancellationToken) 
             renditions: laid.renditions,
             tasks: laid.tasks,
         },
+    }))
+}
+
+/// Plans all of a source that has a first plan. If that is its beginning, the rest is laid out behind what there is; otherwise
+/// everything is made anew.
+async fn further(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
+    let (source, first) = (job.source_path()?, job.plan()?.plan);
+    let work = job.workspace(&source, scratch, cancel);
+    let probe = media::probe(&work).await?;
+    let plan = media::make_further_plan(&work, &probe, &job.claim.job.ladder).await?;
+    let effect = if first.is_beginning_of(&plan) {
+        let there: Vec<TaskRef> = graph::first_tasks(&first)?.iter().map(|task| task.task).collect();
+        let mut laid = laid(job, plan, None, None)?;
+        laid.tasks.retain(|task| !there.contains(&task.task));
+        Effect::Extended {
+            plan: laid.plan,
+            source: laid.source,
+            renditions: laid.renditions,
+            tasks: laid.tasks,
+        }
+    } else {
+        tracing::info!(job.id = %job.claim.job.id, "the file goes on otherwise than it began, all is made anew");
+        let laid = whole(job, &probe, scratch, cancel).await?;
+        Effect::Replanned {
+            plan: laid.plan,
+            source: laid.source,
+            renditions: laid.renditions,
+            tasks: laid.tasks,
+        }
+    };
+    Ok(Done {
+        result: "{}".to_owned(),
+        effect,
     })
 }
 

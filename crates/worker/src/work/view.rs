@@ -1,5 +1,5 @@
 //! What a task reads: the upload itself once it is complete, and before that a sparse file that holds what the task needs of
-//! it, at its true place.
+//! it, at its true place. In a bucket it is put together from the objects that hold what has arrived.
 //!
 //! Only bytes that are durable are in a view, and of the tail only the index: what was sent ahead may be anything. The index is
 //! told by its digest, so that all tasks of a plan see the same one.
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use reelway_blob::{ArrivedBytes, ArrivedRun, SourcePlace};
+use reelway_blob::{ArrivedBytes, ArrivedRun, BlobError, BucketStore, DiskStore, RunPlace, SourcePlace, Store};
 use reelway_catalog::Upload;
 use reelway_domain::{Failure, Offset, ReadyAt, Reason, TaskKind, UploadState};
 use reelway_media::{self as media, Arrived, ByteRange, Layout};
@@ -29,6 +29,8 @@ pub(super) struct View {
     pub(super) path: PathBuf,
     /// The index that was seen; `None` if `path` is the whole upload.
     pub(super) index: Option<SeenIndex>,
+    /// The file is the beginning of a source that is made of pieces, and not an index with holes.
+    pub(super) is_beginning: bool,
 }
 
 /// The index of a file that arrives.
@@ -62,9 +64,8 @@ pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error>
         // The job ends with it.
         UploadState::Failed | UploadState::Aborted | UploadState::Expired => return Err(media::Error::Cancelled),
     }
-    let Some(size) = upload.size.and_then(|size| u64::try_from(size).ok()) else {
-        return Ok(Sight::NotYet(ReadyAt::Complete));
-    };
+    // As long as the length isn't known, what is there is all that can be said of it.
+    let size = upload.size.map_or(upload.durable_offset.as_u64(), i64::unsigned_abs);
     let Some(runs) = runs(job, &upload, size).await? else {
         return Ok(Sight::NotYet(ReadyAt::Offset(upload.durable_offset)));
     };
@@ -73,9 +74,11 @@ pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error>
         tail: upload.tail_offset.map_or(size, Offset::as_u64),
         size,
     };
+    // Where the file ends at the latest.
+    let limit = upload.size.map_or(u64::MAX, i64::unsigned_abs);
     let wanted = wanted(job)?;
     let path = scratch.join(FILE_NAME);
-    let made = tokio::task::spawn_blocking(move || make(runs, &there, wanted, path));
+    let made = tokio::task::spawn_blocking(move || make(runs, &there, limit, wanted, path));
     made.await.map_err(|error| internal(&error))?
 }
 
@@ -88,7 +91,11 @@ async fn whole(job: &Job, upload: &Upload, scratch: &Path) -> Result<Sight, medi
     };
     let path = job.worker.store.source_file(&place, &scratch.join(COPY_NAME)).await;
     let path = path.map_err(Failure::from)?;
-    Ok(Sight::Ready(View { path, index: None }))
+    Ok(Sight::Ready(View {
+        path,
+        index: None,
+        is_beginning: false,
+    }))
 }
 
 /// The index of a file that is there whole, as it would be seen while it arrives; `None` if it would not.
@@ -96,7 +103,7 @@ pub(super) async fn whole_index(path: PathBuf) -> Result<Option<SeenIndex>, medi
     let look = move || {
         let size = std::fs::metadata(&path).map_err(|error| unreadable(&error))?.len();
         let run = ArrivedRun {
-            path,
+            place: RunPlace::File(path),
             from: 0,
             to: size,
             origin: 0,
@@ -107,9 +114,10 @@ pub(super) async fn whole_index(path: PathBuf) -> Result<Option<SeenIndex>, medi
             tail: size,
             size,
         };
-        match layout(&bytes, &there)? {
-            Layout::Indexed(ranges) => Ok(Some(seen(&bytes, ranges)?)),
-            Layout::Later(_) | Layout::Complete => Ok(None),
+        let unread = |error| unreadable(&error);
+        match layout(&bytes, &there).map_err(unread)? {
+            Layout::Indexed(ranges) => Ok(Some(seen(&bytes, ranges).map_err(unread)?)),
+            Layout::Pieces(_) | Layout::Later(_) | Layout::Complete => Ok(None),
         }
     };
     tokio::task::spawn_blocking(look)
@@ -148,15 +156,24 @@ fn wanted(job: &Job) -> Result<Wanted, media::Error> {
 
 /// Where the bytes are that are there; `None` if the upload has changed hands meanwhile.
 async fn runs(job: &Job, upload: &Upload, size: u64) -> Result<Option<Vec<ArrivedRun>>, media::Error> {
-    let (catalog, store) = (&job.worker.catalog, &job.worker.store);
-    let Some(earlier) = catalog.earlier_bytes(upload).await.map_err(Failure::from)? else {
-        return Ok(None);
-    };
-    let Some(store) = store.disk() else {
+    match &job.worker.store {
+        Store::Disk(disk) => file_runs(job, disk, upload, size).await,
+        Store::Bucket(bucket) => object_runs(job, bucket, upload, size).await.map(Some),
+    }
+}
+
+async fn file_runs(
+    job: &Job,
+    store: &DiskStore,
+    upload: &Upload,
+    size: u64,
+) -> Result<Option<Vec<ArrivedRun>>, media::Error> {
+    let earlier = job.worker.catalog.earlier_bytes(upload).await;
+    let Some(earlier) = earlier.map_err(Failure::from)? else {
         return Ok(None);
     };
     let run = |file, from: Offset, to: Offset| ArrivedRun {
-        path: store.upload_path(upload.id, file),
+        place: RunPlace::File(store.upload_path(upload.id, file)),
         from: from.as_u64(),
         to: to.as_u64(),
         origin: 0,
@@ -164,17 +181,80 @@ async fn runs(job: &Job, upload: &Upload, size: u64) -> Result<Option<Vec<Arrive
     let begun = earlier.last().map_or(Offset::ZERO, |last| last.to);
     let mut runs: Vec<ArrivedRun> = earlier.iter().map(|part| run(part.file, part.from, part.to)).collect();
     runs.push(run(upload.file_epoch, begun, upload.durable_offset));
-    runs.extend(upload.tail_offset.map(|tail| ArrivedRun {
-        path: store.tail_path(upload.id, tail),
-        from: tail.as_u64().max(upload.durable_offset.as_u64()),
-        to: size,
-        origin: tail.as_u64(),
-    }));
+    let tail = |tail| RunPlace::File(store.tail_path(upload.id, tail));
+    runs.extend(tail_run(upload, size, tail));
     Ok(Some(runs))
 }
 
-fn make(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, path: PathBuf) -> Result<Sight, media::Error> {
-    let not_yet = |offset: u64| Ok(Sight::NotYet(later(there, offset)));
+async fn object_runs(
+    job: &Job,
+    store: &BucketStore,
+    upload: &Upload,
+    size: u64,
+) -> Result<Vec<ArrivedRun>, media::Error> {
+    let staged = job.worker.catalog.staged(upload.id).await.map_err(Failure::from)?;
+    let mut runs = store.arrived(upload.id, &staged);
+    let tail = |tail| RunPlace::Object(store.tail(upload.id, tail));
+    runs.extend(tail_run(upload, size, tail));
+    Ok(runs)
+}
+
+/// What was sent ahead, from where the bytes end that are durable.
+fn tail_run(upload: &Upload, size: u64, place: impl FnOnce(Offset) -> RunPlace) -> Option<ArrivedRun> {
+    upload.tail_offset.map(|tail| ArrivedRun {
+        place: place(tail),
+        from: tail.as_u64().max(upload.durable_offset.as_u64()),
+        to: size,
+        origin: tail.as_u64(),
+    })
+}
+
+/// Why there is no view.
+enum Unseen {
+    /// An object isn't there: a copy of a part that is on its way, or what a part has replaced meanwhile.
+    Gone,
+    Failed(media::Error),
+}
+
+impl Unseen {
+    fn of_store(error: BlobError, is_object: bool) -> Self {
+        match error {
+            BlobError::NotFound { .. } if is_object => Self::Gone,
+            error => Self::Failed(Failure::from(error).into()),
+        }
+    }
+
+    fn of_reading(error: &std::io::Error, is_object: bool) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound if is_object => Self::Gone,
+            _ => Self::Failed(unreadable(error).into()),
+        }
+    }
+}
+
+fn make(
+    runs: Vec<ArrivedRun>,
+    there: &Arrived,
+    limit: u64,
+    wanted: Wanted,
+    path: PathBuf,
+) -> Result<Sight, media::Error> {
+    match look(runs, there, limit, wanted, path) {
+        Ok(sight) => Ok(sight),
+        Err(Unseen::Gone) => Ok(Sight::NotYet(later(
+            there.prefix,
+            limit,
+            there.prefix.saturating_add(1),
+        ))),
+        Err(Unseen::Failed(error)) => Err(error),
+    }
+}
+
+fn look(runs: Vec<ArrivedRun>, there: &Arrived, limit: u64, wanted: Wanted, path: PathBuf) -> Result<Sight, Unseen> {
+    let is_object = runs.iter().any(|run| matches!(run.place, RunPlace::Object(_)));
+    let of_store = |error| Unseen::of_store(error, is_object);
+    let of_reading = |error| Unseen::of_reading(&error, is_object);
+    let not_yet = |offset: u64| Ok(Sight::NotYet(later(there.prefix, limit, offset)));
     let (index, media) = match wanted {
         Wanted::Whole => return Ok(Sight::NotYet(ReadyAt::Complete)),
         Wanted::Media { index, ranges } => (Some(index), ranges),
@@ -189,46 +269,75 @@ fn make(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, path: PathBuf) -
     {
         return not_yet(end);
     }
-    let bytes = ArrivedBytes::open(runs).map_err(Failure::from)?;
-    let ranges = match layout(&bytes, there)? {
+    let bytes = ArrivedBytes::open(runs).map_err(of_store)?;
+    let ranges = match layout(&bytes, there).map_err(of_reading)? {
         Layout::Later(offset) => return not_yet(offset),
         Layout::Complete => return Ok(Sight::NotYet(ReadyAt::Complete)),
+        Layout::Pieces(end) => return beginning(&bytes, end, index, path, is_object),
+        // Of a file whose length isn't known nobody knows how long its sparse copy would have to be.
+        Layout::Indexed(_) if limit == u64::MAX => return Ok(Sight::NotYet(ReadyAt::Complete)),
         Layout::Indexed(ranges) => ranges,
     };
-    let seen = seen(&bytes, ranges)?;
+    let seen = seen(&bytes, ranges).map_err(of_reading)?;
     if index.is_some_and(|planned| planned != seen) {
         return Ok(Sight::NotYet(ReadyAt::Complete));
     }
     let file = File::create(&path).and_then(|file| file.set_len(there.size).map(|()| file));
-    let file = file.map_err(|error| unreadable(&error))?;
+    let file = file.map_err(|error| Unseen::Failed(unreadable(&error).into()))?;
     for range in seen.ranges.iter().chain(&media) {
-        bytes
-            .copy(&file, &path, range.start, range.end)
-            .map_err(Failure::from)?;
+        bytes.copy(&file, &path, range.start, range.end).map_err(of_store)?;
     }
     Ok(Sight::Ready(View {
         path,
         index: Some(seen),
+        is_beginning: false,
     }))
 }
 
-/// When to look again at the earliest.
-fn later(there: &Arrived, needed: u64) -> ReadyAt {
-    let offset = needed.max(there.prefix.saturating_add(there.prefix / GROWTH_PARTS));
+/// The first pieces of a file: as many as there are, or as many as were planned for.
+fn beginning(
+    bytes: &ArrivedBytes,
+    end: u64,
+    planned: Option<SeenIndex>,
+    path: PathBuf,
+    is_object: bool,
+) -> Result<Sight, Unseen> {
+    let ranges = match &planned {
+        Some(planned) => planned.ranges.clone(),
+        None => vec![ByteRange { start: 0, end }],
+    };
+    let seen = seen(bytes, ranges).map_err(|error| Unseen::of_reading(&error, is_object))?;
+    if planned.is_some_and(|planned| planned != seen) {
+        return Ok(Sight::NotYet(ReadyAt::Complete));
+    }
+    let file = File::create(&path).map_err(|error| Unseen::Failed(unreadable(&error).into()))?;
+    for range in &seen.ranges {
+        let copied = bytes.copy(&file, &path, range.start, range.end);
+        copied.map_err(|error| Unseen::of_store(error, is_object))?;
+    }
+    Ok(Sight::Ready(View {
+        path,
+        index: Some(seen),
+        is_beginning: true,
+    }))
+}
+
+/// When to look again at the earliest: when so much is needed of a file of which `prefix` is there and which ends at `limit`.
+pub(super) fn later(prefix: u64, limit: u64, needed: u64) -> ReadyAt {
+    let offset = needed.max(prefix.saturating_add(prefix / GROWTH_PARTS));
     match i64::try_from(offset) {
-        Ok(offset) if offset.unsigned_abs() <= there.size => ReadyAt::Offset(Offset(offset)),
+        Ok(offset) if offset.unsigned_abs() <= limit => ReadyAt::Offset(Offset(offset)),
         _ => ReadyAt::Complete,
     }
 }
 
-fn layout(bytes: &ArrivedBytes, there: &Arrived) -> Result<Layout, media::Error> {
-    let layout = media::layout(there, |at, buffer| bytes.read_exact_at(at, buffer));
-    Ok(layout.map_err(|error| unreadable(&error))?)
+fn layout(bytes: &ArrivedBytes, there: &Arrived) -> std::io::Result<Layout> {
+    media::layout(there, |at, buffer| bytes.read_exact_at(at, buffer))
 }
 
-fn seen(bytes: &ArrivedBytes, ranges: Vec<ByteRange>) -> Result<SeenIndex, media::Error> {
+fn seen(bytes: &ArrivedBytes, ranges: Vec<ByteRange>) -> std::io::Result<SeenIndex> {
     let places: Vec<_> = ranges.iter().map(|range| range.start..range.end).collect();
-    let digest = bytes.sha256(&places).map_err(|error| unreadable(&error))?;
+    let digest = bytes.sha256(&places)?;
     let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(SeenIndex { ranges, digest })
 }

@@ -29,7 +29,7 @@ fn what_can_not_work_is_refused_by_name() {
             &[&POSTGRES[..], &REDIS, &["--redis-prefix", "a b"]].concat(),
             "--redis-prefix",
         ),
-        (&["--store", "s3://bucket/prefix"], "--store"),
+        (&["--store", "s3:///prefix"], "--store"),
         (&["--store", "file://relative"], "--store"),
         (&["--store", long_ago], "--store"),
         (&["--grpc", "0.0.0.0:50051"], "--grpc"),

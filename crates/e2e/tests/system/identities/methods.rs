@@ -45,6 +45,8 @@ impl Method {
             "StreamUpload",
             "PutUploadTail",
             "CompleteUpload",
+            "CreateUploadParts",
+            "ReportUploadParts",
         ];
         byte_path.iter().any(|name| self.is(name))
     }

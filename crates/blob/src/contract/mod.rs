@@ -1,0 +1,7 @@
+//! What every store does, whichever it is: each behaviour is tried on a disk and in a bucket of a real S3 server, which
+//! `scripts/test` starts (`REELWAY_TEST_S3`, with the credentials where AWS's own tools look for them).
+
+mod draft;
+mod outputs;
+mod places;
+mod uploads;

@@ -1,0 +1,83 @@
+//! Bytes in the bucket of a real S3 server, behind a proxy that breaks what networks and servers break.
+
+mod calls;
+mod faults;
+mod killed;
+mod memory;
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use reelway::v1;
+use reelway_blob::{BucketSettings, BucketStore, Held, Owner, What};
+use reelway_domain::{Offset, UploadId};
+use reelway_testkit::S3Proxy;
+
+use crate::harness::{Setup, within};
+
+/// What is not needed any more is gone by then.
+const REMOVED_MAX: Duration = Duration::from_secs(30);
+
+/// A bucket, or what is below one prefix in it, and the way there.
+pub(crate) struct Bucket {
+    pub(crate) proxy: S3Proxy,
+    url: String,
+    endpoint: String,
+}
+
+impl Bucket {
+    /// One in which nothing is yet, on the server that `scripts/test` starts.
+    pub(crate) async fn new() -> Self {
+        let of = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("scripts/test sets {name}"));
+        let (url, endpoint) = (of("REELWAY_TEST_S3"), of("REELWAY_TEST_S3_ENDPOINT"));
+        let server: SocketAddr = endpoint
+            .trim_start_matches("http://")
+            .parse()
+            .expect("http://ADDRESS:PORT");
+        Self {
+            proxy: S3Proxy::before(server).await,
+            url: format!("{url}/{}", UploadId::new()),
+            endpoint,
+        }
+    }
+
+    /// A server that has its bytes here, by way of the proxy.
+    pub(crate) fn setup(&self) -> Setup {
+        Setup::default()
+            .option("--store", &self.url)
+            .option("--store-endpoint", self.proxy.url())
+    }
+
+    /// The store as it is, without the proxy.
+    async fn store(&self) -> BucketStore {
+        let settings = BucketSettings {
+            endpoint: Some(self.endpoint.parse().expect("a URL")),
+            ..BucketSettings::default()
+        };
+        let url = self.url.parse().expect("the address of a bucket");
+        BucketStore::open(&url, &settings).await.expect("the bucket")
+    }
+
+    /// What the bucket holds of an upload: objects, and multipart uploads that have not ended.
+    pub(crate) async fn held(&self, upload: &str) -> Vec<Held> {
+        let (store, id) = (self.store().await, upload.parse().expect("an id"));
+        let all: Vec<Held> = store.held().try_collect().await.expect("a listing");
+        all.into_iter().filter(|held| held.owner == Owner::Upload(id)).collect()
+    }
+
+    /// Checks that the bucket has these bytes of a complete upload, and after a moment nothing else of it.
+    pub(crate) async fn has_exactly(&self, upload: &v1::Upload, content: &Bytes) {
+        assert_eq!(upload.state(), v1::UploadState::Complete);
+        let held = within(REMOVED_MAX, "one object is left", async || {
+            let held = self.held(&upload.id).await;
+            let [only] = held.as_slice() else { return None };
+            Some(only.clone())
+        })
+        .await;
+        assert_eq!(held.what, What::Object(content.len() as u64));
+        let reader = self.store().await.reader(&held.key);
+        let read = reader.read_at(Offset::ZERO, content.len()).await;
+        assert!(read.expect("the bytes") == *content, "the bucket has other bytes");
+    }
+}
