@@ -114,12 +114,6 @@ pub(crate) struct ServeOptions {
     /// Take no source with more streams than this, of whatever kind [default: 64]
     #[arg(long, value_name = "N", env = "REELWAY_SOURCE_STREAMS_MAX")]
     pub(crate) source_streams_max: Option<usize>,
-    /// Take no source with more audio tracks than this [default: 8]
-    #[arg(long, value_name = "N", env = "REELWAY_SOURCE_AUDIO_TRACKS_MAX")]
-    pub(crate) source_audio_tracks_max: Option<usize>,
-    /// Take no source with more subtitle tracks than this, those that are pictures not counted [default: 16]
-    #[arg(long, value_name = "N", env = "REELWAY_SOURCE_SUBTITLE_TRACKS_MAX")]
-    pub(crate) source_subtitle_tracks_max: Option<usize>,
     /// Take no source with more frames a second than this, on average [default: 300]
     #[arg(long, value_name = "N", env = "REELWAY_SOURCE_FRAME_RATE_MAX")]
     pub(crate) source_frame_rate_max: Option<u32>,

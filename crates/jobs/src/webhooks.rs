@@ -31,8 +31,6 @@ use crate::trouble::Trouble;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Messages that are addressed at a time.
 const BATCH_MAX: usize = 100;
-/// What became of tries, by `outcome`.
-const DELIVERIES: &str = "reelway_webhook_deliveries_total";
 /// How long deliveries under way may go on after the wish to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -141,7 +139,7 @@ impl Post {
                 (outcome, self.catalog.webhook_failed(webhook, &error, next).await)
             }
         };
-        metrics::counter!(DELIVERIES, "outcome" => outcome).increment(1);
+        metrics::counter!("reelway_webhook_deliveries_total", "outcome" => outcome).increment(1);
         match recorded {
             Ok(Fenced::Done) => {}
             Ok(Fenced::LeaseLost) => tracing::warn!(?webhook, outcome, "another server tried a webhook meanwhile"),

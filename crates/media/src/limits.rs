@@ -13,10 +13,6 @@ pub struct Limits {
     pub duration_max: Duration,
     /// The most streams in one container, of whatever kind.
     pub streams_max: usize,
-    /// The most tracks of sound that can be decoded: each becomes a rendition.
-    pub audio_tracks_max: usize,
-    /// The most tracks of text: each becomes a rendition.
-    pub subtitle_tracks_max: usize,
     /// The most frames a second, on average; so many may also come within a source of less than a second.
     pub frame_rate_max: u32,
     /// The most packets of all streams together: while the plan is made, each frame of the video takes 40 bytes.
@@ -40,8 +36,6 @@ impl Default for Limits {
             pixels_max: 8192 * 4320,
             duration_max: Duration::from_secs(12 * 3600),
             streams_max: 64,
-            audio_tracks_max: 8,
-            subtitle_tracks_max: 16,
             // Phones record slow motion at 240.
             frame_rate_max: 300,
             packets_max: 6_000_000,

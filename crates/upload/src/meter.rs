@@ -18,11 +18,8 @@ const ABORTED: &str = "reelway_uploads_aborted_total";
 const TAILS: &str = "reelway_upload_tails_total";
 const TAILS_DROPPED: &str = "reelway_upload_tails_dropped_total";
 
-/// Says what each metric is. Every counter is there from the start: of one that appears with its first event, nobody sees that event.
+/// Says what each metric is.
 pub(crate) fn describe() {
-    for rare in [RESUMES, CONFLICTS, CREATED, COMPLETED, FAILED, ABORTED] {
-        counter!(rare).increment(0);
-    }
     describe_counter!(BYTES, "Bytes that became durable.");
     describe_counter!(
         DIRECT_BYTES,

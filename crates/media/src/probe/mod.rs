@@ -129,7 +129,8 @@ pub struct SubtitleStream {
 /// `SOURCE_DAMAGED` and `SOURCE_LIMIT_EXCEEDED` are about the source and will not change; the rest is about this run.
 pub async fn probe(work: &Workspace<'_>) -> Result<Probe, Error> {
     let known = container::check(work.source).await?;
-    ask(work, work.source, known).await
+    let report = ask(work, work.source, known).await?;
+    Ok(understand(&report, work.tools.limits())?)
 }
 
 /// Finds out what a file is of which `work.source` is the beginning: it may say that it is longer.
@@ -142,7 +143,8 @@ pub async fn probe_beginning(work: &Workspace<'_>) -> Result<Probe, Error> {
 
 /// The probe of a file that we wrote ourselves, which needs no look at its container.
 pub(crate) async fn probe_own(work: &Workspace<'_>, file: &Path) -> Result<Probe, Error> {
-    ask(work, file, true).await
+    let report = ask(work, file, true).await?;
+    Ok(understand(&report, work.tools.limits())?)
 }
 
 impl Colour {
@@ -177,7 +179,7 @@ impl Probe {
     }
 }
 
-async fn ask(work: &Workspace<'_>, file: &Path, known: bool) -> Result<Probe, Error> {
+async fn ask(work: &Workspace<'_>, file: &Path, known: bool) -> Result<RawProbe, Error> {
     let limits = work.tools.limits();
     let invocation = ffprobe::invocation(work, file, "json", ENTRIES, limits.probe_wall_max, None);
     let mut report = String::new();
@@ -195,16 +197,7 @@ async fn ask(work: &Workspace<'_>, file: &Path, known: bool) -> Result<Probe, Er
     if !finished.status.success() {
         return Err(refused(finished, known, limits));
     }
-    read_report(&report, limits)
-}
-
-/// What ffprobe tells of a file. Its numbers are the file's.
-pub(crate) fn read_report(report: &str, limits: &Limits) -> Result<Probe, Error> {
-    let raw: RawProbe = serde_json::from_str(report).map_err(|error| Error::Failed {
-        failure: Failure::new(Reason::SourceDamaged, NONSENSE),
-        stderr_tail: format!("ffprobe's report: {error}"),
-    })?;
-    Ok(understand(&raw, limits)?)
+    serde_json::from_str(&report).map_err(|e| Error::new(Reason::EncoderFailed, format!("ffprobe's report: {e}")))
 }
 
 /// Why ffprobe gave up on a file; `known` if its outermost elements are those of a media file.
@@ -252,8 +245,16 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 }
 
 fn understand(raw: &RawProbe, limits: &Limits) -> Result<Probe, Failure> {
+    let over = |what: &str, is: String, max: String| {
+        let message = format!("The source has {is} {what}; at most {max} are taken.");
+        Failure::new(Reason::SourceLimitExceeded, message)
+            .with("limit", max)
+            .with("actual", is)
+    };
     let count = raw.format.nb_streams.max(raw.streams.len());
-    check_count("streams", count, limits.streams_max)?;
+    if count > limits.streams_max {
+        return Err(over("streams", count.to_string(), limits.streams_max.to_string()));
+    }
     let chosen = streams::choose(&raw.streams, limits)?;
     let duration_ms = raw.format.duration_ms();
     check_duration(duration_ms, limits)?;
@@ -265,17 +266,6 @@ fn understand(raw: &RawProbe, limits: &Limits) -> Result<Probe, Failure> {
         audios: chosen.audios,
         subtitles: chosen.subtitles,
     })
-}
-
-/// Refuses more of something than the operator wants.
-fn check_count(what: &str, actual: usize, max: usize) -> Result<(), Failure> {
-    if actual <= max {
-        return Ok(());
-    }
-    let message = format!("The source has {actual} {what}; at most {max} are taken.");
-    Err(Failure::new(Reason::SourceLimitExceeded, message)
-        .with("limit", max)
-        .with("actual", actual))
 }
 
 /// Refuses what is longer than the operator wants.

@@ -2,11 +2,15 @@
 
 use reelway_domain::{Failure, Reason};
 
-use super::{AudioStream, Colour, SubtitleStream, VideoStream, check_count, geometry, raw::RawStream};
+use super::{AudioStream, Colour, SubtitleStream, VideoStream, geometry, raw::RawStream};
 use crate::{Limits, input};
 
 /// The most channels that the downmix knows.
 const CHANNELS_MAX: u32 = 16;
+/// The most audio tracks that become renditions, the default one among them.
+const AUDIO_TRACKS_MAX: usize = 8;
+/// The most text tracks that become renditions.
+const SUBTITLE_TRACKS_MAX: usize = 16;
 
 /// The streams that renditions are made of; one of them at least is there.
 pub(super) struct Chosen {
@@ -21,8 +25,7 @@ pub(super) struct Chosen {
 ///
 /// # Errors
 /// `SOURCE_NO_STREAMS` if there is neither. `SOURCE_CODEC_UNSUPPORTED` if there is one, but none in a codec that is
-/// decoded here: sound or picture must not be lost silently. `SOURCE_LIMIT_EXCEEDED` also for too many tracks, for the same
-/// reason. `SOURCE_DAMAGED`.
+/// decoded here: sound or picture must not be lost silently. `SOURCE_LIMIT_EXCEEDED`, `SOURCE_DAMAGED`.
 pub(super) fn choose(streams: &[RawStream], limits: &Limits) -> Result<Chosen, Failure> {
     let of_type = |kind: &str| {
         let mut found: Vec<&RawStream> = streams
@@ -40,13 +43,10 @@ pub(super) fn choose(streams: &[RawStream], limits: &Limits) -> Result<Chosen, F
     let moving = allowed(&moving)?;
     let video = moving.first().map(|stream| video(stream, limits)).transpose()?;
     let audios = audios(&allowed(&sound)?)?;
-    check_count("audio tracks", audios.len(), limits.audio_tracks_max)?;
-    let subtitles = subtitles(streams);
-    check_count("subtitle tracks", subtitles.len(), limits.subtitle_tracks_max)?;
     Ok(Chosen {
         video,
         audios,
-        subtitles,
+        subtitles: subtitles(streams),
     })
 }
 
@@ -127,7 +127,7 @@ fn audios(streams: &[&RawStream]) -> Result<Vec<AudioStream>, Failure> {
     if let (Some(Err(failure)), true) = (read.first(), read.iter().all(Result::is_err)) {
         return Err(failure.clone());
     }
-    Ok(read.into_iter().flatten().collect())
+    Ok(read.into_iter().flatten().take(AUDIO_TRACKS_MAX).collect())
 }
 
 fn subtitles(streams: &[RawStream]) -> Vec<SubtitleStream> {
@@ -142,6 +142,7 @@ fn subtitles(streams: &[RawStream]) -> Vec<SubtitleStream> {
             forced: stream.disposition.forced != 0,
             default: stream.disposition.default != 0,
         })
+        .take(SUBTITLE_TRACKS_MAX)
         .collect()
 }
 
