@@ -159,6 +159,8 @@ async fn only_living_partial_uploads_are_parts(at: At) {
     };
     let good = part(&node, Some(3), &"abc".into()).await;
     let joined = node.create_with(of([&good])).await.unwrap();
+    // What the joiner writes must not come between the two counts.
+    ended(&node, &joined.id).await;
     let files = node.uploads().await.len();
     for bad in [&whole, &aborted, &unknown, &joined] {
         let failure = refused(node.create_with(of([&good, bad])).await, Reason::PartUnusable);
