@@ -4,7 +4,8 @@
 # listens on loopback with a key of its own, and it ends with the shell that started it.
 #
 # Not as Amazon's: a second complete of the same upload succeeds, a part that was replaced can still be completed by its
-# older ETag, and aborting what is gone is no error.
+# older ETag, aborting what is gone is no error, and a prefix is a directory, which listings show when nothing is below it
+# any more.
 
 readonly S3_SERVER_VERSION=4.48
 readonly S3_SERVER_HOME=.cache/seaweedfs-$S3_SERVER_VERSION
@@ -66,8 +67,8 @@ s3_stop() {
 _s3_run() {
     local dir=$1 port=$2
     S3_PORT=$port
-    # Settings in the home directory would be read.
-    setpriv --pdeathsig KILL env HOME="$dir" "$S3_SERVER" -logtostderr=true server -dir="$dir/data" \
+    # Settings in the home directory would be read. What it encrypts of itself needs a key, which may be any text.
+    setpriv --pdeathsig KILL env HOME="$dir" WEED_S3_SSE_KEY="$AWS_SECRET_ACCESS_KEY" "$S3_SERVER" -logtostderr=true server -dir="$dir/data" \
         -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false \
         -master.volumeSizeLimitMB=$S3_VOLUME_MIB -volume.max=$S3_VOLUMES_MAX -volume.preStopSeconds=0 -volume.minFreeSpace=200MiB \
         -s3 -s3.config="$dir/identity.json" -s3.iam=false -s3.port.iceberg=0 -s3.port.lance=0 \
@@ -86,11 +87,13 @@ _s3_remove_sockets() {
         "/tmp/seaweedfs-master-grpc-$((S3_PORT + 5)).sock" "/tmp/seaweedfs-volume-grpc-$((S3_PORT + 7)).sock"
 }
 
-# The one user, who may do everything.
+# The one user, who may do everything; and whoever has no key, who may read what is for everybody.
 _s3_write_identity() {
     (umask 077 && cat >"$1") <<JSON
 {"identities": [{"name": "reelway", "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-  "credentials": [{"accessKey": "$AWS_ACCESS_KEY_ID", "secretKey": "$AWS_SECRET_ACCESS_KEY"}]}]}
+  "credentials": [{"accessKey": "$AWS_ACCESS_KEY_ID", "secretKey": "$AWS_SECRET_ACCESS_KEY"}]},
+  {"name": "anonymous", "actions": ["Read:$S3_BUCKET/*/everybody/*"]}],
+  "kms": {"default_provider": "local", "providers": {"local": {"type": "local", "enableOnDemandCreate": true}}}}
 JSON
 }
 

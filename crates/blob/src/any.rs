@@ -8,7 +8,8 @@ use reelway_domain::{
 };
 
 use crate::{
-    BlobError, BucketStore, DiskStore, Extent, JobOutput, ObjectReader, StagedFile, StagedObject, Synced, UploadReader,
+    BlobError, BucketStore, DiskStore, Extent, Filling, JobOutput, ObjectReader, StagedFile, StagedObject, Synced,
+    UploadReader,
 };
 
 /// All bytes of a deployment.
@@ -90,6 +91,17 @@ impl Store {
         match self {
             Self::Disk(disk) => disk.check().await,
             Self::Bucket(bucket) => bucket.check().await,
+        }
+    }
+
+    /// Tries everything that servers do here, for whoever wants to know what is missing. Slower than [`Self::check`].
+    ///
+    /// # Errors
+    /// The first operation that doesn't work.
+    pub async fn check_rights(&self) -> Result<(), BlobError> {
+        match self {
+            Self::Disk(disk) => disk.check().await,
+            Self::Bucket(bucket) => bucket.check_rights().await,
         }
     }
 
@@ -272,6 +284,26 @@ impl Staging {
         match self {
             Self::File(file) => file.write_at(offset, bytes).await,
             Self::Object(object) => object.write_at(offset, bytes).await,
+        }
+    }
+
+    /// Where the upload is, if the store can copy bytes of complete uploads into it by itself.
+    pub async fn filling(&self) -> Option<Filling> {
+        match self {
+            Self::File(_) => None,
+            Self::Object(object) => object.filling().await,
+        }
+    }
+
+    /// Has the store copy bytes of a complete upload, where [`Self::filling`] says that it can. They are durable only after [`Self::sync`].
+    ///
+    /// # Errors
+    /// Those of [`StagedObject::copy_at`]; [`BlobError::NotFound`] on a disk.
+    pub async fn copy_at(&self, at: Offset, source: &SourcePlace, from: Offset, bytes: u64) -> Result<(), BlobError> {
+        let key = key(source)?;
+        match self {
+            Self::File(_) => Err(BlobError::NotFound { path: key.into() }),
+            Self::Object(object) => object.copy_at(at, key, from, bytes).await,
         }
     }
 

@@ -77,6 +77,12 @@ pub enum BlobError {
         /// What the server said.
         why: String,
     },
+    /// Parts of an upload were put again after they had counted, by whoever has the URLs: the bucket has something else.
+    #[error("the parts {numbers:?} are not what they were when they counted")]
+    PartsChanged {
+        /// Their numbers, in order.
+        numbers: Vec<u32>,
+    },
     /// The upload is so long, or may become so long, that its parts don't fit the memory that uploads may take.
     #[error("a part of {part_bytes} bytes doesn't fit {memory_bytes_max} bytes of memory")]
     PartTooLong {
@@ -109,6 +115,12 @@ impl From<BlobError> for Failure {
                 let message = "the upload is too long for the memory of this server; name its length when it is created, \
                                or give upload servers more with --upload-memory";
                 Failure::new(Reason::SizeExceeded, message)
+            }
+            BlobError::PartsChanged { numbers } => {
+                let message = "parts were put again after they had counted, and are not what they were; ask for parts, which gives \
+                               them once more, and put and report them";
+                let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+                Failure::new(Reason::PartMismatch, message).with("partNumbers", numbers.join(","))
             }
             BlobError::SyncFailed { .. }
             | BlobError::InUse { .. }

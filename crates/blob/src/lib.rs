@@ -24,6 +24,7 @@ mod read;
 mod sharing;
 mod staged;
 mod store;
+mod stores;
 mod synced;
 mod tail;
 mod tail_name;
@@ -34,19 +35,21 @@ pub use any::{Begin, SourcePlace, SourceReader, Staging, Store};
 pub use any_tail::StoreTail;
 pub use arrived::{ArrivedBytes, ArrivedRun, RunPlace};
 pub use bucket::{
-    BucketOutput, BucketSettings, BucketStore, BucketUrl, Encryption, EncryptionError, Held, ListedPart, ObjectReader,
-    ObjectTail, Owner, StagedObject, UPLOAD_MEMORY_BYTES_DEFAULT, What,
+    BucketOutput, BucketSettings, BucketStore, BucketUrl, ByteSpan, Encryption, EncryptionError, Filling, Held,
+    ListedPart, ObjectReader, ObjectTail, OpenObject, Opened, Owner, StagedObject, Step, UPLOAD_MEMORY_BYTES_DEFAULT,
+    What,
 };
 pub use error::BlobError;
 pub use job_output::JobOutput;
 pub use key::{KeyError, OutputKey};
-pub use media_type::media_type;
+pub use media_type::MediaType;
 pub use name::{UploadFile, UploadFileError};
 pub use output::DiskOutput;
 pub use read::UploadReader;
 pub use sharing::Sharing;
 pub use staged::StagedFile;
 pub use store::{DiskStore, Stored};
+pub use stores::Stores;
 pub use synced::{Extent, Synced};
 pub use tail::TailDraft;
 pub use tail_name::{TailFile, TailFileError};

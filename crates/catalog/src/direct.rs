@@ -60,6 +60,20 @@ pub enum Reserved {
     Superseded,
 }
 
+/// What came of counting parts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Counted {
+    /// They are recorded.
+    Done {
+        /// The upload as it is now.
+        upload: Upload,
+        /// How far the durable offset moved.
+        bytes: i64,
+    },
+    /// A later writer has taken over, or the upload has ended: nothing was changed.
+    Superseded,
+}
+
 static HOLD: Sql = Sql::new(
     "UPDATE uploads SET updated_at_ms = {now}, expires_at_ms = {now} + $3
      WHERE id = $1 AND writer_epoch = $2 AND state = 'receiving'
@@ -85,9 +99,15 @@ static SEEN: Sql =
     Sql::new("UPDATE direct_parts SET etag = $4 WHERE upload_id = $1 AND writer_epoch = $2 AND number = $3");
 static COUNTED: Sql = Sql::new("DELETE FROM direct_parts WHERE upload_id = $1 AND start_offset < $2");
 
+static LOST: Sql = Sql::new(
+    "SELECT number, start_offset, size_bytes, NULL AS etag FROM parts WHERE upload_id = $1 AND etag = '' ORDER BY number",
+);
+static LOSE: Sql = Sql::new("UPDATE parts SET etag = '' WHERE upload_id = $1 AND number = $2");
+static FOUND: Sql = Sql::new("UPDATE parts SET etag = $3 WHERE upload_id = $1 AND number = $2 AND etag = ''");
+
 impl Catalog {
-    /// Hands parts out to the writer with this epoch: first those that it has already and that were not seen in the store, then
-    /// further ones. Nothing of the upload is read before it is complete from then on.
+    /// Hands parts out to the writer with this epoch: first those that were lost, then those that it has already and that were not seen
+    /// in the store, then further ones. Nothing of the upload is read before it is complete from then on.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails. [`Error::Corrupt`] without a multipart upload, or if the length isn't known.
@@ -124,7 +144,8 @@ impl Catalog {
         }
         let before_count = before.len();
         let from = before.last().map_or(upload.durable_offset, end);
-        let mut parts: Vec<_> = before.into_iter().filter(|part| part.etag.is_none()).collect();
+        let mut parts = self.lost(&mut tx, id).await?;
+        parts.extend(before.into_iter().filter(|part| part.etag.is_none()));
         let room = limits::DIRECT_PARTS_MAX.saturating_sub(before_count);
         let fresh = further(
             from,
@@ -159,6 +180,21 @@ impl Catalog {
         })
     }
 
+    /// Lets the tasks that would begin while this writer's bytes arrive wait until the upload is complete. `false`: it isn't the newest
+    /// writer any more, or the upload has ended, and nothing was changed.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn read_when_whole(&self, id: UploadId, epoch: WriterEpoch, expiry: Duration) -> Result<bool, Error> {
+        let mut tx = self.begin().await?;
+        if self.hold_writer(&mut tx, id, epoch, expiry).await?.is_none() {
+            return Ok(false);
+        }
+        self.wait_for_whole(&mut tx, id).await?;
+        self.commit(tx).await?;
+        Ok(true)
+    }
+
     /// The parts that this writer was handed out and that don't count yet, in order.
     ///
     /// # Errors
@@ -172,8 +208,35 @@ impl Catalog {
         rows.iter().map(part).collect()
     }
 
-    /// Records that the store was seen to have these parts (numbers and ETags), which were handed out to this writer. The durable
-    /// offset moves behind all that follow it without a gap.
+    /// Records that the store has these parts otherwise than they counted. They are handed out again; until they were seen as they are
+    /// to be, the upload can't become complete. The durable offset stays: what was handed out is not read before the upload is complete.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn lose_parts(
+        &self,
+        id: UploadId,
+        epoch: WriterEpoch,
+        expiry: Duration,
+        numbers: &[u32],
+    ) -> Result<Commit, Error> {
+        let mut tx = self.begin().await?;
+        let Some(Held { upload, .. }) = self.hold_writer(&mut tx, id, epoch, expiry).await? else {
+            return Ok(Commit::Superseded);
+        };
+        for number in numbers {
+            sqlx::query(LOSE.on(self.dialect))
+                .bind(id.to_string())
+                .bind(i64::from(*number))
+                .execute(&mut **tx)
+                .await?;
+        }
+        self.commit(tx).await?;
+        Ok(Commit::Done(upload))
+    }
+
+    /// Records that the store was seen to have these parts (numbers and ETags), which were handed out to this writer or were
+    /// lost. The durable offset moves behind all that follow it without a gap.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails; the parts may count or not then.
@@ -183,10 +246,10 @@ impl Catalog {
         epoch: WriterEpoch,
         expiry: Duration,
         seen: &[(u32, String)],
-    ) -> Result<Commit, Error> {
+    ) -> Result<Counted, Error> {
         let mut tx = self.begin().await?;
         let Some(Held { upload, .. }) = self.hold_writer(&mut tx, id, epoch, expiry).await? else {
-            return Ok(Commit::Superseded);
+            return Ok(Counted::Superseded);
         };
         for (number, etag) in seen {
             sqlx::query(SEEN.on(self.dialect))
@@ -196,12 +259,19 @@ impl Catalog {
                 .bind(etag)
                 .execute(&mut **tx)
                 .await?;
+            sqlx::query(FOUND.on(self.dialect))
+                .bind(id.to_string())
+                .bind(i64::from(*number))
+                .bind(etag)
+                .execute(&mut **tx)
+                .await?;
         }
         let parts = without_gap(upload.durable_offset, self.handed_out(&mut tx, id, epoch).await?);
         let Some(offset) = parts.last().map(StoredPart::to) else {
             self.commit(tx).await?;
-            return Ok(Commit::Done(upload));
+            return Ok(Counted::Done { upload, bytes: 0 });
         };
+        let bytes = offset.0 - upload.durable_offset.0;
         let moved = sqlx::query(COMMIT_BEYOND.on(self.dialect))
             .bind(id.to_string())
             .bind(epoch.0)
@@ -220,7 +290,8 @@ impl Catalog {
             .execute(&mut **tx)
             .await?;
         self.commit(tx).await?;
-        Ok(Commit::Done(Upload::try_from(&moved)?))
+        let upload = Upload::try_from(&moved)?;
+        Ok(Counted::Done { upload, bytes })
     }
 
     /// Locks the upload if this is its writer, and puts its expiry off.
@@ -254,6 +325,14 @@ impl Catalog {
         let rows = sqlx::query(HANDED_OUT.on(self.dialect))
             .bind(id.to_string())
             .bind(epoch.0)
+            .fetch_all(&mut ***tx)
+            .await?;
+        rows.iter().map(part).collect()
+    }
+
+    async fn lost(&self, tx: &mut Tx, id: UploadId) -> Result<Vec<DirectPart>, Error> {
+        let rows = sqlx::query(LOST.on(self.dialect))
+            .bind(id.to_string())
             .fetch_all(&mut ***tx)
             .await?;
         rows.iter().map(part).collect()

@@ -8,6 +8,7 @@
 
 mod api_key;
 mod claim;
+mod clock;
 #[cfg(test)]
 mod contract;
 mod copy;
@@ -60,7 +61,7 @@ mod write;
 pub use api_key::{ApiKey, NewApiKey};
 pub use claim::Claim;
 pub use copy::{Copied, CopyError, copy};
-pub use direct::{DirectPart, DirectParts, Reserved};
+pub use direct::{Counted, DirectPart, DirectParts, Reserved};
 pub use effect::Effect;
 pub use error::Error;
 pub use job::{JobFilter, NewJob};

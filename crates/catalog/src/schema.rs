@@ -109,3 +109,66 @@ impl Catalog {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What binaries that are running would miss, or fail at. (Indexes are nobody's business but the database's.)
+    const TAKES_AWAY: [&str; 5] = ["DROP TABLE", "DROP COLUMN", "RENAME", "ALTER COLUMN", "SET NOT NULL"];
+
+    /// The rules of migrations/README.md.
+    fn broken_rules(version: i64, sql: &str) -> Vec<String> {
+        let code = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+        let code = code.collect::<Vec<_>>().join(" ");
+        let says_so = code.contains(&format!(
+            "UPDATE settings SET value = '{version}' WHERE name = '{OLDEST_BINARY}'"
+        ));
+        let mut broken = Vec::new();
+        for statement in code.split(';').map(str::trim) {
+            let upper = statement.to_uppercase();
+            if TAKES_AWAY.iter().any(|words| upper.contains(words)) && !says_so {
+                broken.push(format!("{statement}: takes something away, and {OLDEST_BINARY} stays"));
+            }
+            if upper.contains("ADD COLUMN") && upper.contains("NOT NULL") && !upper.contains("DEFAULT") {
+                broken.push(format!("{statement}: older binaries write rows without it"));
+            }
+        }
+        broken
+    }
+
+    #[test]
+    fn migrations_only_add_unless_they_say_so() {
+        let later = migrations();
+        let later: Vec<_> = later.iter().filter(|migration| migration.version > 2).collect();
+        assert!(later.len() >= 4, "the first two made separate servers possible");
+        for migration in later {
+            let broken = broken_rules(migration.version, migration.sql.as_str());
+            assert_eq!(broken, Vec::<String>::new(), "migration {}", migration.version);
+        }
+    }
+
+    #[test]
+    fn a_migration_that_takes_something_away_is_found() {
+        for (sql, is_fine) in [
+            ("ALTER TABLE jobs DROP COLUMN priority;", false),
+            ("ALTER TABLE jobs RENAME TO old;", false),
+            ("ALTER TABLE jobs ADD COLUMN mood TEXT NOT NULL;", false),
+            ("ALTER TABLE jobs ADD COLUMN mood TEXT NOT NULL DEFAULT 'good';", true),
+            (
+                "-- DROP TABLE is only spoken of here\nCREATE TABLE moods (id TEXT);",
+                true,
+            ),
+            (
+                "DROP TABLE moods; UPDATE settings SET value = '7' WHERE name = 'schema.oldest_binary';",
+                true,
+            ),
+            (
+                "DROP TABLE moods; UPDATE settings SET value = '6' WHERE name = 'schema.oldest_binary';",
+                false,
+            ),
+        ] {
+            assert_eq!(broken_rules(7, sql).is_empty(), is_fine, "{sql}");
+        }
+    }
+}

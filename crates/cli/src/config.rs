@@ -81,6 +81,10 @@ pub(crate) struct ServeConfig {
     pub(crate) store: Option<String>,
     /// How a store that is a bucket is used.
     pub(crate) bucket: BucketSettings,
+    /// The URL of the store for what jobs make; absent: the same store.
+    pub(crate) output_store: Option<String>,
+    /// How that one is used if it is a bucket.
+    pub(crate) output_bucket: BucketSettings,
     /// How many tasks the worker runs at a time.
     pub(crate) worker_slots: NonZeroUsize,
     /// What tasks may take together, in bytes; absent: the machine doesn't say what it has.
@@ -221,7 +225,7 @@ impl ServeOptions {
         let (upstream, edge) = (UpstreamConfig::take(&mut self), EdgeConfig::take(&mut self));
         let (tls, auth) = (edge::take_tls(&mut self)?, AuthConfig::take(&mut self)?);
         let (limits, media) = (LimitsConfig::take(&mut self), media::take(&mut self));
-        let bucket = store::take(&mut self);
+        let (bucket, output_bucket) = (store::take(&mut self), store::take_outputs(&mut self));
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let named = self.role.unwrap_or_default();
         let runs = |role: &Role| named.is_empty() || named.contains(role);
@@ -247,6 +251,8 @@ impl ServeOptions {
             redis_prefix: self.redis_prefix.unwrap_or_else(|| REDIS_PREFIX.to_owned()),
             store: self.store,
             bucket,
+            output_store: self.output_store,
+            output_bucket,
             worker_slots: self.worker_slots.unwrap_or_else(|| slots::fitting(self.worker_memory)),
             worker_memory: slots::memory_bytes(self.worker_memory),
             media,

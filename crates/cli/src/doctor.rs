@@ -1,191 +1,113 @@
-//! `reelway doctor`: looks for what would keep a node from working here, and says what to do about it.
+//! `reelway doctor`: looks for what would keep a node from working here, and says what to do about it; with `--edge-url` also for
+//! what lies between a client and the edge, and with `--e2e` for whatever keeps a video from coming out.
 
+mod database;
+mod e2e;
+mod edge;
+mod finding;
 mod media;
+mod proxy;
+mod redis;
+mod skew;
+mod store;
 
-use reelway_blob::BlobError;
-use reelway_catalog::{Catalog, Error as CatalogError, Schema};
-use reelway_domain::{Hint, Notice};
-use serde::Serialize;
+use std::env;
 
+use self::{
+    edge::Edge,
+    finding::{Finding, Verdict},
+};
 use crate::{
-    args::DoctorArgs,
+    args::{DoctorArgs, TOKEN},
     config::ServeConfig,
     error::CliError,
     exit::Exit,
     output::Output,
-    serve::{StoreUrl, bus, check, database_url},
+    secret,
+    serve::check,
+    serve_args::Role,
 };
-
-/// Below this much free space a node warns: one phone video fills it.
-const FREE_BYTES_MIN: u64 = 5 << 30;
-/// A worker that is woken for nothing looks, and waits again.
-const WAKE_ONE: Notice = Notice {
-    hint: Hint::Tasks { count: 1 },
-    trace: None,
-};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Ok,
-    Warning,
-    Failed,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    check: &'static str,
-    verdict: Verdict,
-    /// What was found, and what to do about it.
-    message: String,
-}
 
 /// Looks at everything, even if something fails on the way.
 ///
 /// # Errors
-/// If the configuration file can't be read.
+/// If the configuration file or the token can't be read.
 pub(crate) async fn run(args: DoctorArgs, out: Output) -> Result<Exit, CliError> {
-    let config = ServeConfig::resolve(args.serve)?;
-    let mut findings = vec![configuration(&config)];
-    findings.extend(media::findings(&config.media).await);
-    findings.extend(database(&config).await);
-    findings.push(redis(&config).await);
-    findings.push(store(&config).await);
-    for finding in &findings {
-        if out.is_json {
-            out.json(finding);
-        } else {
+    let DoctorArgs {
+        serve,
+        e2e,
+        edge_url,
+        token_file,
+        json: _,
+    } = args;
+    let config = ServeConfig::resolve(serve)?;
+    let variable = env::var(TOKEN).ok().filter(|token| !token.is_empty());
+    let token = secret::given("token", variable, token_file.as_deref())?;
+    let mut report = Report { out, failed: false };
+    report.tell([configuration(&config)]);
+    report.tell(media(&config).await);
+    report.tell(database::findings(&config).await);
+    report.tell(redis::findings(&config).await);
+    report.tell(store::findings(&config).await);
+    if e2e || edge_url.is_some() {
+        let url = edge_url.unwrap_or_else(|| own_edge(&config));
+        let edge = Edge::at(&url, token.as_deref(), config.upstream.ca.as_deref())?;
+        report.tell(proxy::findings(&edge).await);
+        if e2e {
+            report.tell(e2e::findings(&edge).await);
+        }
+    }
+    Ok(if report.failed { Exit::Failed } else { Exit::Done })
+}
+
+/// Findings on their way out. They are told as they are made: some take their time.
+struct Report {
+    out: Output,
+    failed: bool,
+}
+
+impl Report {
+    fn tell(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        for finding in findings {
+            self.failed |= finding.verdict == Verdict::Failed;
+            if self.out.is_json {
+                self.out.json(&finding);
+                continue;
+            }
             let mark = match finding.verdict {
                 Verdict::Ok => "ok     ",
                 Verdict::Warning => "warning",
                 Verdict::Failed => "FAILED ",
             };
-            out.line(format_args!("{mark} {:<14} {}", finding.check, finding.message));
+            self.out
+                .line(format_args!("{mark} {:<14} {}", finding.check, finding.message));
+            if let Some(advice) = &finding.advice {
+                self.out.line(format_args!("{:23}→ {advice}", ""));
+            }
         }
-    }
-    let failed = findings.iter().any(|finding| finding.verdict == Verdict::Failed);
-    Ok(if failed { Exit::Failed } else { Exit::Done })
-}
-
-impl Finding {
-    fn new(check: &'static str, verdict: Verdict, message: impl Into<String>) -> Self {
-        Self {
-            check,
-            verdict,
-            message: message.into(),
-        }
-    }
-
-    fn failed(check: &'static str, error: &CliError) -> Self {
-        let hint: String = error.hints.iter().map(|hint| format!(" ({hint})")).collect();
-        Self::new(check, Verdict::Failed, format!("{}{hint}", error.message))
     }
 }
 
 fn configuration(config: &ServeConfig) -> Finding {
     match check(config) {
-        Ok(()) => Finding::new(
-            "configuration",
-            Verdict::Ok,
-            format!("data in {}", config.data.display()),
-        ),
-        Err(error) => Finding::failed("configuration", &error),
+        Ok(()) => Finding::ok("configuration", format!("data in {}", config.data.display())),
+        Err(error) => Finding::of_error("configuration", &error),
     }
 }
 
-/// The database, and what is in it if it can be asked.
-async fn database(config: &ServeConfig) -> Vec<Finding> {
-    let url = database_url(config.database.as_deref(), &config.data);
-    let looked = async {
-        let catalog = Catalog::open(&url).await?;
-        let schema = match catalog.ping().await {
-            Ok(()) => catalog.schema().await,
-            Err(error) => Err(error),
-        };
-        catalog.close().await;
-        schema
-    };
-    match looked.await {
-        Ok(schema) => vec![
-            Finding::new("database", Verdict::Ok, "it can be opened and answers"),
-            fits(schema, config.is_whole()),
-        ],
-        Err(error @ CatalogError::Locked(_)) => vec![Finding::new("database", Verdict::Warning, error.to_string())],
-        Err(error) => vec![Finding::new("database", Verdict::Failed, error.to_string())],
+/// ffmpeg and what is around it, where it will run.
+async fn media(config: &ServeConfig) -> Vec<Finding> {
+    if config.roles.contains(&Role::Worker) {
+        return media::findings(&config.media).await;
     }
+    vec![Finding::ok("ffmpeg", "these roles don't run it")]
 }
 
-fn fits(schema: Schema, is_whole: bool) -> Finding {
-    let (verdict, message) = match schema {
-        Schema::Current => (Verdict::Ok, "it is this release's".to_owned()),
-        Schema::Older { .. } if is_whole => (Verdict::Ok, "a node brings it up to date when it starts".to_owned()),
-        Schema::Older { .. } => (
-            Verdict::Warning,
-            "it is older than this release needs; run `reelway migrate`".to_owned(),
-        ),
-        Schema::Newer {
-            version,
-            compatible: true,
-        } => (
-            Verdict::Ok,
-            format!("migration {version} is newer than this release, which works with it"),
-        ),
-        Schema::Newer { version, .. } => (Verdict::Failed, CatalogError::NewerSchema(version).to_string()),
-    };
-    Finding::new("schema", verdict, message)
-}
-
-async fn redis(config: &ServeConfig) -> Finding {
-    if config.redis.is_none() {
-        return Finding::new(
-            "redis",
-            Verdict::Ok,
-            "none is configured: the bus is within the process",
-        );
-    }
-    match bus(config) {
-        Ok(bus) => match bus.publish(&[WAKE_ONE]).await {
-            Ok(()) => Finding::new("redis", Verdict::Ok, "it takes what is published"),
-            // Nothing is lost without Redis.
-            Err(error) => Finding::new(
-                "redis",
-                Verdict::Warning,
-                format!("{error}; servers work without it, but hear of each other later"),
-            ),
-        },
-        Err(error) => Finding::failed("redis", &error),
-    }
-}
-
-async fn store(config: &ServeConfig) -> Finding {
-    if !config.roles.iter().any(|role| role.uses_store()) {
-        return Finding::new("store", Verdict::Ok, "these roles have nothing to do with it");
-    }
-    let at = match StoreUrl::of(config) {
-        Ok(at) => at,
-        Err(error) => return Finding::failed("store", &error),
-    };
-    let looked = async {
-        let store = match at.open(config).await {
-            Ok(store) => store,
-            Err(error @ BlobError::InUse { .. }) => return Ok((Verdict::Warning, error.to_string())),
-            Err(error) => return Err(error.to_string()),
-        };
-        store.check().await.map_err(|error| error.to_string())?;
-        let free = store.free_bytes().await.map_err(|error| error.to_string())?;
-        let Some(free) = free else {
-            return Ok((Verdict::Ok, "writable".to_owned()));
-        };
-        let verdict = if free < FREE_BYTES_MIN {
-            Verdict::Warning
-        } else {
-            Verdict::Ok
-        };
-        Ok((verdict, format!("writable, {} GiB free", free >> 30)))
-    };
-    match looked.await {
-        Ok((verdict, message)) => Finding::new("store", verdict, message),
-        Err(message) => Finding::new("store", Verdict::Failed, message),
-    }
+/// Where a node with these settings can be called.
+fn own_edge(config: &ServeConfig) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    config
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("{scheme}://{}", config.http))
 }

@@ -2,9 +2,11 @@
 
 mod auth;
 mod check;
+mod delivery;
 mod limits;
 mod node;
 mod open_files;
+mod own_store;
 mod parts;
 mod ports;
 mod roles;
@@ -20,7 +22,7 @@ mod webhooks;
 
 pub(crate) use self::{
     check::check,
-    parts::expect_own_store,
+    own_store::{Holds, expect_own_store},
     roles::tools_failure,
     start::{bus, catalog_failure, database_url},
     store_url::StoreUrl,

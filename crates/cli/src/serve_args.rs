@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
-use reelway_edge::{AllowedOrigin, Network};
+use reelway_edge::{AllowedOrigin, Network, PublicBase};
 use serde::Deserialize;
 
 use crate::{
@@ -84,6 +84,19 @@ pub(crate) struct ServeOptions {
     /// Keep sources and outputs in this storage class of the provider, for example STANDARD_IA [default: the bucket's]
     #[arg(long, value_name = "CLASS", env = "REELWAY_STORE_STORAGE_CLASS")]
     pub(crate) store_storage_class: Option<String>,
+    /// Keep what jobs make here, and only sources in --store; it looks like --store. To be said from the first start on
+    /// [default: --store]
+    #[arg(long, value_name = "URL", env = "REELWAY_OUTPUT_STORE", hide_env_values = true)]
+    pub(crate) output_store: Option<String>,
+    /// As --store-endpoint, for the bucket of --output-store
+    #[arg(long, value_name = "URL", env = "REELWAY_OUTPUT_STORE_ENDPOINT")]
+    pub(crate) output_store_endpoint: Option<url::Url>,
+    /// As --store-encryption, for the bucket of --output-store
+    #[arg(long, value_name = "HOW", env = "REELWAY_OUTPUT_STORE_ENCRYPTION")]
+    pub(crate) output_store_encryption: Option<StoreEncryption>,
+    /// As --store-storage-class, for what jobs make
+    #[arg(long, value_name = "CLASS", env = "REELWAY_OUTPUT_STORE_STORAGE_CLASS")]
+    pub(crate) output_store_storage_class: Option<String>,
     /// The memory that all uploads into a bucket may take together in this process; clients are slowed down when it is used up,
     /// and a file of N GiB needs N*0.3M at least [default: 128M]
     #[arg(long, value_name = "BYTES", env = "REELWAY_UPLOAD_MEMORY")]
@@ -114,6 +127,12 @@ pub(crate) struct ServeOptions {
     /// Take no source with more streams than this, of whatever kind [default: 64]
     #[arg(long, value_name = "N", env = "REELWAY_SOURCE_STREAMS_MAX")]
     pub(crate) source_streams_max: Option<usize>,
+    /// Take no source with more audio tracks than this [default: 8]
+    #[arg(long, value_name = "N", env = "REELWAY_SOURCE_AUDIO_TRACKS_MAX")]
+    pub(crate) source_audio_tracks_max: Option<usize>,
+    /// Take no source with more subtitle tracks than this, those that are pictures not counted [default: 16]
+    #[arg(long, value_name = "N", env = "REELWAY_SOURCE_SUBTITLE_TRACKS_MAX")]
+    pub(crate) source_subtitle_tracks_max: Option<usize>,
     /// Take no source with more frames a second than this, on average [default: 300]
     #[arg(long, value_name = "N", env = "REELWAY_SOURCE_FRAME_RATE_MAX")]
     pub(crate) source_frame_rate_max: Option<u32>,
@@ -156,6 +175,13 @@ pub(crate) struct ServeOptions {
     /// end after a while [default: public]
     #[arg(long, value_name = "WHO", env = "REELWAY_PLAYBACK")]
     pub(crate) playback: Option<PlaybackAccess>,
+    /// How segments, pictures and downloads get from a bucket to players: proxy, by way of this server; presigned, from the bucket
+    /// under URLs that are signed for some minutes; public, from where --playback-public-url says [default: proxy]
+    #[arg(long, value_name = "HOW", env = "REELWAY_PLAYBACK_DELIVERY")]
+    pub(crate) playback_delivery: Option<PlaybackDelivery>,
+    /// Where everybody may read what is below the prefix of the store, for example https://cdn.example/PREFIX
+    #[arg(long, value_name = "URL", env = "REELWAY_PLAYBACK_PUBLIC_URL")]
+    pub(crate) playback_public_url: Option<PublicBase>,
     /// Take so many HTTP connections at once [default: 10000]
     #[arg(long, value_name = "N", env = "REELWAY_HTTP_CONNECTIONS")]
     pub(crate) http_connections: Option<NonZeroUsize>,
@@ -316,6 +342,19 @@ pub(crate) enum PlaybackAccess {
     Public,
     /// Whoever has a signed URL.
     Signed,
+}
+
+/// How segments, pictures and downloads get to players.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PlaybackDelivery {
+    /// By way of this server.
+    #[default]
+    Proxy,
+    /// From the bucket, under signed URLs.
+    Presigned,
+    /// From a public address of the bucket.
+    Public,
 }
 
 /// How log lines look.

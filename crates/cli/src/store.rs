@@ -1,8 +1,8 @@
-//! `reelway store`: what a bucket holds beside what the catalog needs.
+//! `reelway store`: what buckets hold beside what the catalog needs.
 
 use std::time::SystemTime;
 
-use reelway_blob::{BucketStore, Held, Store, What};
+use reelway_blob::{BucketSettings, BucketStore, BucketUrl, Held, What};
 use reelway_catalog::Catalog;
 use reelway_domain::Failure;
 use reelway_jobs::leftovers::{Leftover, Leftovers};
@@ -15,7 +15,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::Output,
-    serve::{self, StoreUrl, database_url},
+    serve::{self, Holds, StoreUrl, database_url},
 };
 
 /// What was found, and what became of it.
@@ -35,43 +35,78 @@ pub(crate) async fn run(command: StoreCommand, out: Output) -> Result<Exit, CliE
     let StoreCommand::Leftovers(args) = command;
     let config = ServeConfig::resolve(args.serve.clone())?;
     serve::check(&config)?;
-    let url @ StoreUrl::Bucket(_) = StoreUrl::of(&config)? else {
+    let places = buckets(&config)?;
+    if places.is_empty() {
         let message =
             "--store: this one is a directory, of which running servers remove all that the catalog doesn't need";
         return Err(CliError::usage(message));
-    };
+    }
     let catalog = beside::open_url(&database_url(config.database.as_deref(), &config.data)).await?;
     let done = async {
-        let opened = url.open(&config).await;
-        let opened = opened.map_err(|error| CliError::failed("STORE_UNAVAILABLE", error))?;
-        let Store::Bucket(bucket) = opened else {
-            return Err(CliError::failed("STORE_UNAVAILABLE", "it is no bucket"));
-        };
-        serve::expect_own_store(&catalog, bucket.identity()).await?;
-        look(&catalog, &bucket, &args, out).await
+        let mut buckets = Vec::new();
+        for place in places {
+            let opened = BucketStore::open(&place.url, place.settings).await;
+            let bucket = opened.map_err(|error| CliError::failed("STORE_UNAVAILABLE", error))?;
+            let url = place.url.to_string();
+            serve::expect_own_store(&catalog, place.holds, bucket.identity(), &url).await?;
+            buckets.push((url, bucket));
+        }
+        // With settings of its own for each, it is one bucket all the same.
+        buckets.dedup_by_key(|(_, bucket)| bucket.identity());
+        let mut count = Count::default();
+        for (url, bucket) in &buckets {
+            look(&catalog, url, bucket, &args, out, &mut count).await?;
+        }
+        out.note(format_args!(
+            "{} left over, {} MiB in objects; {} removed",
+            count.found,
+            count.bytes >> 20,
+            count.removed
+        ));
+        Ok(if count.failed == 0 { Exit::Done } else { Exit::Failed })
     };
     let done = done.await;
     catalog.close().await;
     done
 }
 
-async fn look(catalog: &Catalog, bucket: &BucketStore, args: &LeftoversArgs, out: Output) -> Result<Exit, CliError> {
-    let mut count = Count::default();
+/// A bucket, and which of the two it is.
+struct Place<'a> {
+    holds: Holds,
+    url: BucketUrl,
+    settings: &'a BucketSettings,
+}
+
+/// The buckets among the stores of a deployment. A directory may belong to a running server alone, which sweeps it.
+fn buckets(config: &ServeConfig) -> Result<Vec<Place<'_>>, CliError> {
+    let both = [
+        (Holds::Sources, Some(StoreUrl::of(config)?), &config.bucket),
+        (Holds::Outputs, StoreUrl::of_outputs(config)?, &config.output_bucket),
+    ];
+    let places = both.into_iter().filter_map(|(holds, store, settings)| match store {
+        Some(StoreUrl::Bucket(url)) => Some(Place { holds, url, settings }),
+        Some(StoreUrl::Disk { .. }) | None => None,
+    });
+    Ok(places.collect())
+}
+
+async fn look(
+    catalog: &Catalog,
+    url: &str,
+    bucket: &BucketStore,
+    args: &LeftoversArgs,
+    out: Output,
+    count: &mut Count,
+) -> Result<(), CliError> {
     let now = SystemTime::now();
     let mut leftovers = Leftovers::of(catalog, bucket, args.age_min(), now);
     while let Some(leftover) = leftovers.next().await.map_err(looked)? {
-        let is_removed = args.remove && leftover.is_ours && removed(bucket, &leftover.held, out, &mut count).await;
+        let is_removed = args.remove && leftover.is_ours && removed(bucket, &leftover.held, out, count).await;
         count.found += 1;
         count.bytes += bytes(&leftover.held).unwrap_or_default();
-        tell(&leftover, is_removed, out);
+        tell(url, &leftover, is_removed, out);
     }
-    out.note(format_args!(
-        "{} left over, {} MiB in objects; {} removed",
-        count.found,
-        count.bytes >> 20,
-        count.removed
-    ));
-    Ok(if count.failed == 0 { Exit::Done } else { Exit::Failed })
+    Ok(())
 }
 
 fn looked(failure: Failure) -> CliError {
@@ -98,11 +133,12 @@ fn bytes(held: &Held) -> Option<u64> {
     }
 }
 
-fn tell(leftover: &Leftover, is_removed: bool, out: Output) {
+fn tell(store: &str, leftover: &Leftover, is_removed: bool, out: Output) {
     let held = &leftover.held;
     let since = humantime::format_rfc3339_seconds(held.since);
     if out.is_json {
         return out.json(&json!({
+            "store": store,
             "key": held.key,
             "bytes": bytes(held),
             "multipart": matches!(held.what, What::Multipart(_)),
@@ -117,5 +153,5 @@ fn tell(leftover: &Leftover, is_removed: bool, out: Output) {
         (false, true) => "",
         (false, false) => ", not where Reelway writes: never removed",
     };
-    out.line(format_args!("{}  {what}, {since}{end}", held.key));
+    out.line(format_args!("{store}: {}  {what}, {since}{end}", held.key));
 }

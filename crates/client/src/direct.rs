@@ -112,6 +112,8 @@ impl Direct<'_> {
         let mut upload = crate::calls::present(due.upload)?;
         self.advance(&upload);
         if due.parts.is_empty() {
+            // Completing is writing: if it comes to nothing, somebody new goes on.
+            *writer_epoch = None;
             return self.complete().await;
         }
         let (mut puts, mut failed) = (

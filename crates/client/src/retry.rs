@@ -30,6 +30,8 @@ pub fn classify(refusal: &Refusal) -> Class {
         Some(Reason::WriterSuperseded) => return Class::Never,
         // Damaged on the way here or there: the same bytes read again may arrive whole.
         Some(Reason::ChunkChecksumMismatch) => return Class::Again,
+        // A part of a bucket's upload, which is handed out once more.
+        Some(Reason::PartMismatch) => return Class::Again,
         _ => {}
     }
     match refusal.code {

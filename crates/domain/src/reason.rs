@@ -163,7 +163,8 @@ reasons! {
     PartUnusable = "PART_UNUSABLE", FailedPrecondition, 400, Never;
     /// Bytes of this upload can't go straight into the bucket: the message says why. Write them over gRPC or HTTP.
     DirectUnavailable = "DIRECT_UNAVAILABLE", FailedPrecondition, 409, Never;
-    /// The store doesn't have a part as it was reported; nothing of the report counts.
+    /// The store doesn't have a part as it was reported, and nothing of the report counts; or not as it was when it counted, and it is
+    /// handed out again.
     PartMismatch = "PART_MISMATCH", FailedPrecondition, 409, Never;
     /// Nothing arrived for too long; what came is kept.
     StreamIdle = "STREAM_IDLE", DeadlineExceeded, 408, Never;

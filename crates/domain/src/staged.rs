@@ -20,11 +20,18 @@ pub struct StoredPart {
     pub from: Offset,
     /// How long it is.
     pub size_bytes: i64,
-    /// What the store calls this very content.
+    /// What the store calls this very content; empty of one that is lost: it was put again after it had counted, so that the store has
+    /// something else, and has to be put once more.
     pub etag: String,
 }
 
 impl StoredPart {
+    /// Whether the store has it otherwise than it counted.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.etag.is_empty()
+    }
+
     /// Where it ends in the upload.
     #[must_use]
     pub fn to(&self) -> Offset {

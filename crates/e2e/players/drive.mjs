@@ -30,7 +30,7 @@ const page_server = http.createServer(async (request, response) => {
 })
 await new Promise((resolve) => page_server.listen(0, '127.0.0.1', resolve))
 
-const browser = await launch({ args: ['--autoplay-policy=no-user-gesture-required'], protocolTimeout: 120000 })
+const browser = await launch({ args: ['--autoplay-policy=no-user-gesture-required'], protocolTimeout: 230000 })
 try {
   const page = await browser.newPage()
   page.on('pageerror', (error) => console.error(error))

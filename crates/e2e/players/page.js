@@ -3,8 +3,10 @@ const video = document.querySelector('video')
 const sizes = []
 const told = { errors: [], holes: [], waits: [], words: [] }
 
-// How long anything that is waited for may take, in milliseconds.
+// How long anything that is waited for may take while nothing moves, in milliseconds.
 const WAIT_MAX = 60000
+// A player that has more than this ahead has no reason to wait, in seconds.
+const AHEAD_MAX = 1
 // How long before the end a jump to the end lands, in seconds.
 const BEFORE_END = 1
 
@@ -86,9 +88,10 @@ function look() {
   }
 }
 
-// A player that runs dry.
+// A player that stops although it has something to play. One that has run dry waits for whoever encodes, sends or fetches.
 function wait() {
-  told.waits.push(video.currentTime)
+  const at = video.currentTime
+  if (ranges(video.buffered).some(([start, end]) => start <= at && at + AHEAD_MAX < end)) told.waits.push(at)
 }
 
 function ranges(time_ranges) {
@@ -96,8 +99,10 @@ function ranges(time_ranges) {
 }
 
 async function until(what, holds) {
-  const end = Date.now() + WAIT_MAX
+  let [at, end] = [video.currentTime, Date.now() + WAIT_MAX]
   while (!holds()) {
+    // What goes on is slow and no more.
+    if (video.currentTime !== at) [at, end] = [video.currentTime, Date.now() + WAIT_MAX]
     if (Date.now() > end) {
       const state = `at ${video.currentTime} of ${video.duration}, state ${video.readyState}, there ${JSON.stringify(ranges(video.buffered))}`
       throw new Error(`no sign of ${what}: ${state}`)

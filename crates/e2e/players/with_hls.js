@@ -2,9 +2,12 @@
 // of which the element tells too.
 const benign = [Hls.ErrorDetails.INTERNAL_ABORTED, Hls.ErrorDetails.BUFFER_STALLED_ERROR]
 
+// How long it leaves a picture that doesn't move alone, in seconds: on a busy machine some take long to be shown.
+const STILL_MAX = 60
+
 // hls.js, as page.js drives it. It looks only a little ahead, so that a change of rung in the middle matters.
 window.open_player = async (video, url, on_error) => {
-  const hls = new Hls({ maxBufferLength: 4, maxMaxBufferLength: 4, backBufferLength: 90 })
+  const hls = new Hls({ maxBufferLength: 4, maxMaxBufferLength: 4, backBufferLength: 90, highBufferWatchdogPeriod: STILL_MAX })
   hls.on(Hls.Events.ERROR, (_, data) => {
     if (benign.includes(data.details)) return
     on_error(`${data.type} ${data.details} ${data.error ?? ''}`)

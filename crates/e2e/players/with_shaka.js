@@ -9,7 +9,8 @@ window.open_player = async (video, url, on_error) => {
   player.addEventListener('error', (event) => tell(event.detail))
   player.configure({
     abr: { enabled: false },
-    streaming: { bufferingGoal: 4, rebufferingGoal: 0.5, bufferBehind: 90 },
+    // On a busy machine a picture may take a second to be shown: that is no reason to push the player on.
+    streaming: { bufferingGoal: 4, rebufferingGoal: 0.5, bufferBehind: 90, stallEnabled: false },
     textDisplayFactory: () => new shaka.text.NativeTextDisplayer(player),
   })
   await player.attach(video)
@@ -25,8 +26,8 @@ window.open_player = async (video, url, on_error) => {
     language: (wanted) => player.selectAudioTrack(player.getAudioTracks().find((track) => track.language === wanted), LANGUAGE_KEPT),
     texts: () => player.getTextTracks().map((track) => track.language),
     show_text: (wanted) => player.selectTextTrack(player.getTextTracks().find((track) => track.language === wanted)),
-    // Holes that it skipped, and times that it pushed a player that had stopped.
-    jumps: () => player.getStats().gapsJumped + player.getStats().stallsDetected,
+    // Holes that it skipped.
+    jumps: () => player.getStats().gapsJumped,
     close: () => player.destroy(),
   }
 }

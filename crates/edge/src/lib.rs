@@ -28,7 +28,7 @@ pub use cors::AllowedOrigin;
 pub use edge::{Edge, Settings};
 pub use forwarded::Network;
 pub use front::Front;
-pub use play::{PlayAccess, play_router};
+pub use play::{Delivery, NotInBucket, PlayAccess, PublicBase, PublicBaseError, play_router};
 pub use serve::{Connections, serve};
 pub use upstream::{GrpcService, Upstream, in_process, remote};
 

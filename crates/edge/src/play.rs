@@ -6,6 +6,7 @@
 //! Where playback is signed, `/play/~{token}/{job}/…` opens what `/play/{job}/…` doesn't. The token is a part of the path, because
 //! the names in playlists are relative: they carry it along without knowing of it.
 
+mod delivery;
 mod file;
 mod object;
 mod text;
@@ -18,11 +19,12 @@ use axum::{
     routing::get,
 };
 use reelway_auth::Auth;
-use reelway_blob::{BlobError, JobOutput, OutputKey, Store};
+use reelway_blob::{BlobError, JobOutput, MediaType, OutputKey, Store};
 use reelway_catalog::{Catalog, Playback};
 use reelway_domain::{Failure, JobId, Reason};
 
 use crate::problem::Problem;
+pub use delivery::{Delivery, NotInBucket, PublicBase, PublicBaseError};
 
 /// What playback answers to. In place of the job there may be a token, with the job after it.
 const ROUTE: &str = "/play/{job}/{*path}";
@@ -51,13 +53,30 @@ struct Play {
     catalog: Catalog,
     store: Store,
     access: PlayAccess,
+    delivery: Delivery,
 }
 
 /// The routes below `/play/`.
-pub fn play_router(catalog: Catalog, store: impl Into<Store>, access: PlayAccess) -> Router {
+///
+/// # Errors
+/// If players are to get something from a bucket, and there is none.
+pub fn play_router(
+    catalog: Catalog,
+    store: impl Into<Store>,
+    access: PlayAccess,
+    delivery: Delivery,
+) -> Result<Router, NotInBucket> {
     let store = store.into();
-    let play = Play { catalog, store, access };
-    Router::new().route(ROUTE, get(answer)).with_state(play)
+    if delivery != Delivery::Proxied && !store.is_bucket() {
+        return Err(NotInBucket);
+    }
+    let play = Play {
+        catalog,
+        store,
+        access,
+        delivery,
+    };
+    Ok(Router::new().route(ROUTE, get(answer)).with_state(play))
 }
 
 async fn answer(State(play): State<Play>, Path((first, rest)): Path<(String, String)>, request: Request) -> Response {
@@ -73,31 +92,70 @@ impl Play {
         let playback = self.catalog.playback(job).await?.ok_or_else(not_found)?;
         reelway_telemetry::link_current(playback.trace.as_ref());
         let (key, freshness) = locate(&playback, path).ok_or_else(not_found)?;
-        let (output, media_type) = (self.store.output(job), media_type(path));
-        let mut response = if media_type.is_text {
+        let media_type = MediaType::of(path);
+        let kept_as = (path == DOWNLOAD).then(|| kept_as(job));
+        let is_fixed = freshness == IMMUTABLE;
+        let found = Found {
+            output: self.store.output(job),
+            key,
+            is_fixed,
             // The end of the job ends its playlists too, by the same commit.
-            let is_ended = playback.is_final && freshness != IMMUTABLE;
-            let text = output.read(&key).await.map_err(unread)?;
-            text::answer(text, is_ended, request.headers()).await?
-        } else {
-            match output {
-                JobOutput::Disk(disk) => file::answer(&disk.path(&key), request).await?,
-                JobOutput::Bucket(bucket) => object::answer(&bucket.reader(&key), request).await?,
-            }
+            is_ended: playback.is_final && !is_fixed,
+            kept_as: kept_as.as_deref(),
         };
-        let status = response.status();
-        let headers = response.headers_mut();
-        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        let mut response = if media_type.is_text {
+            self.text(found, request).await?
+        } else {
+            self.piece(found, request).await?
+        };
+        let (status, headers) = (response.status(), response.headers_mut());
+        if status.is_success() || status.is_redirection() {
+            let freshness = match status {
+                StatusCode::TEMPORARY_REDIRECT => delivery::redirected(is_fixed, freshness),
+                _ => freshness,
+            };
             headers.insert(header::CACHE_CONTROL, self.access.caching(freshness));
         }
         if status.is_success() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type.name));
-            if path == DOWNLOAD {
-                headers.insert(header::CONTENT_DISPOSITION, kept_as(job));
+            if let Some(kept_as) = kept_as.and_then(|kept_as| HeaderValue::try_from(kept_as).ok()) {
+                headers.insert(header::CONTENT_DISPOSITION, kept_as);
             }
         }
         Ok(response)
     }
+
+    async fn text(&self, found: Found<'_>, request: Request) -> Result<Response, Failure> {
+        let mut text = found.output.read(&found.key).await.map_err(unread)?;
+        if let (JobOutput::Bucket(bucket), false) = (&found.output, found.is_fixed) {
+            text = self.delivery.named(bucket, text);
+        }
+        text::answer(text, found.is_ended, request.headers()).await
+    }
+
+    async fn piece(&self, found: Found<'_>, request: Request) -> Result<Response, Failure> {
+        match &found.output {
+            JobOutput::Disk(disk) => file::answer(&disk.path(&found.key), request).await,
+            JobOutput::Bucket(bucket) => {
+                let (delivery, method) = (&self.delivery, request.method());
+                match delivery.redirect(bucket, &found.key, method, found.kept_as).await? {
+                    Some(elsewhere) => Ok(elsewhere),
+                    None => object::answer(&bucket.reader(&found.key), request).await,
+                }
+            }
+        }
+    }
+}
+
+/// What a request is for.
+struct Found<'a> {
+    output: JobOutput,
+    key: OutputKey,
+    /// It never changes, and names nothing.
+    is_fixed: bool,
+    /// Nothing is added to it any more.
+    is_ended: bool,
+    kept_as: Option<&'a str>,
 }
 
 impl PlayAccess {
@@ -151,31 +209,8 @@ fn locate(playback: &Playback, path: &str) -> Option<(OutputKey, &'static str)> 
 }
 
 /// That a browser keeps the file, and under which name: one that no uploader has chosen (RFC 6266).
-fn kept_as(job: JobId) -> HeaderValue {
-    // Ids consist of letters, digits and `_`.
-    HeaderValue::try_from(format!("attachment; filename=\"{job}.mp4\""))
-        .unwrap_or(HeaderValue::from_static("attachment"))
-}
-
-/// A media type.
-struct MediaType {
-    name: &'static str,
-    /// It is a playlist or the like: small, changing, and much smaller when it is compressed.
-    is_text: bool,
-}
-
-/// The media type by the name that we gave the file ourselves (RFC 8216 section 4).
-fn media_type(path: &str) -> MediaType {
-    let (name, is_text) = match path.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("m3u8") => ("application/vnd.apple.mpegurl", true),
-        Some("mpd") => ("application/dash+xml", true),
-        Some("vtt") => ("text/vtt", true),
-        Some("m4s") => ("video/iso.segment", false),
-        Some("mp4") => ("video/mp4", false),
-        Some("jpg") => ("image/jpeg", false),
-        _ => ("application/octet-stream", false),
-    };
-    MediaType { name, is_text }
+fn kept_as(job: JobId) -> String {
+    format!("attachment; filename=\"{job}.mp4\"")
 }
 
 /// What a viewer hears of an output that can't be read.

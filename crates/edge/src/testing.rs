@@ -1,11 +1,12 @@
 //! A whole node for each test, on a port of its own: the edge in front of real services, with a catalog, a store and a bus.
 
+mod stores;
 pub(crate) mod wire;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use reelway_auth::Auth;
-use reelway_blob::{DiskStore, Sharing};
+use reelway_blob::{Sharing, Store};
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Upload};
 use reelway_domain::Tenant;
@@ -19,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::Layer as _;
 
 use crate::{Connections, Edge, Front, Settings, Upstream, in_process};
+pub(crate) use stores::{At, on_both};
 use wire::{Answer, Wire};
 
 /// Longer than anything takes here, unless it hangs.
@@ -31,6 +33,7 @@ pub(crate) struct Setup {
     /// Who may call.
     pub(crate) auth: fn(&Catalog) -> Auth,
     pub(crate) sharing: Sharing,
+    pub(crate) at: At,
 }
 
 impl Default for Setup {
@@ -40,6 +43,7 @@ impl Default for Setup {
             uploads: reelway_upload::Settings::default(),
             auth: |_| Auth::open(),
             sharing: Sharing::Exclusive,
+            at: At::Disk,
         }
     }
 }
@@ -58,18 +62,23 @@ impl Setup {
 pub(crate) struct Node {
     pub(crate) address: SocketAddr,
     pub(crate) catalog: Catalog,
-    pub(crate) store: DiskStore,
+    pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) upstream: Upstream,
     /// Cancel it to let the node go down.
     pub(crate) shutdown: CancellationToken,
     _ends: DropGuard,
     data: Arc<TempDir>,
+    at: At,
 }
 
 impl Node {
     pub(crate) async fn start() -> Self {
         Self::with(Setup::default()).await
+    }
+
+    pub(crate) async fn start_at(at: At) -> Self {
+        Self::with(Setup { at, ..Setup::default() }).await
     }
 
     pub(crate) async fn with(setup: Setup) -> Self {
@@ -87,13 +96,13 @@ impl Node {
 
     /// The same, made of this.
     pub(crate) async fn beside_as(&self, setup: Setup) -> Self {
-        let data = Arc::clone(&self.data);
+        let (data, setup) = (Arc::clone(&self.data), Setup { at: self.at, ..setup });
         Self::on(self.catalog.clone(), self.bus.clone(), setup, data).await
     }
 
     async fn on(catalog: Catalog, bus: Bus, setup: Setup, data: Arc<TempDir>) -> Self {
         let shutdown = CancellationToken::new();
-        let store = DiskStore::open(data.path().join("blobs"), setup.sharing).unwrap();
+        let store = setup.at.open(data.path(), setup.sharing).await;
         let auth = (setup.auth)(&catalog);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -130,6 +139,7 @@ impl Node {
             _ends: shutdown.clone().drop_guard(),
             shutdown,
             data,
+            at: setup.at,
         }
     }
 
@@ -148,17 +158,6 @@ impl Node {
     pub(crate) async fn upload(&self, id: &str) -> Upload {
         let found = self.catalog.upload(&Tenant::single(), id.parse().unwrap()).await;
         found.unwrap().unwrap()
-    }
-
-    /// Where the bytes of an upload are.
-    pub(crate) async fn path(&self, id: &str) -> PathBuf {
-        let row = self.upload(id).await;
-        self.store.upload_path(row.id, row.file_epoch)
-    }
-
-    /// The bytes of an upload.
-    pub(crate) async fn stored(&self, id: &str) -> Vec<u8> {
-        std::fs::read(self.path(id).await).unwrap()
     }
 }
 

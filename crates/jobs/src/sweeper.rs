@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use reelway_blob::{BlobError, BucketStore, DiskStore, Store, Stored};
+use reelway_blob::{BlobError, BucketStore, DiskStore, Store, Stored, Stores};
 use reelway_catalog::Catalog;
 use reelway_domain::Failure;
 use tokio_util::sync::CancellationToken;
@@ -18,16 +18,25 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 const LEFTOVER_AGE_MIN: Duration = Duration::from_secs(3600);
 
 /// Sweeps at start and every hour until `shutdown`.
-pub async fn run(catalog: Catalog, store: Store, shutdown: CancellationToken) {
+pub async fn run(catalog: Catalog, stores: Stores, shutdown: CancellationToken) {
     let mut trouble = Trouble::new("store sweeper");
     let sweeper = async {
         loop {
-            let swept = sweep(&catalog, &store, SystemTime::now()).await;
+            let swept = sweep_all(&catalog, &stores, SystemTime::now()).await;
             let pause = trouble.pause(swept, SWEEP_EVERY);
             tokio::time::sleep(pause).await;
         }
     };
     shutdown.run_until_cancelled(sweeper).await;
+}
+
+/// One store that can't be looked through keeps the other from nothing.
+async fn sweep_all(catalog: &Catalog, stores: &Stores, now: SystemTime) -> Result<(), Failure> {
+    let mut all = Ok(());
+    for store in stores.distinct() {
+        all = all.and(sweep(catalog, store, now).await);
+    }
+    all
 }
 
 async fn sweep(catalog: &Catalog, store: &Store, now: SystemTime) -> Result<(), Failure> {

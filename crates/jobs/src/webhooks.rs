@@ -31,6 +31,8 @@ use crate::trouble::Trouble;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Messages that are addressed at a time.
 const BATCH_MAX: usize = 100;
+/// What became of tries, by `outcome`.
+const DELIVERIES: &str = "reelway_webhook_deliveries_total";
 /// How long deliveries under way may go on after the wish to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -38,6 +40,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// receivers, and what has none is removed.
 pub async fn run(catalog: Catalog, settings: WebhookSettings, shutdown: CancellationToken) {
     let mut trouble = Trouble::new("webhook deliverer");
+    for outcome in ["delivered", "failed", "given_up"] {
+        // Of a counter that appears with its first event, nobody sees that event.
+        metrics::counter!(DELIVERIES, "outcome" => outcome).increment(0);
+    }
     let Some(sender) = shutdown.run_until_cancelled(prepare(&settings, &mut trouble)).await else {
         return;
     };
@@ -139,7 +145,7 @@ impl Post {
                 (outcome, self.catalog.webhook_failed(webhook, &error, next).await)
             }
         };
-        metrics::counter!("reelway_webhook_deliveries_total", "outcome" => outcome).increment(1);
+        metrics::counter!(DELIVERIES, "outcome" => outcome).increment(1);
         match recorded {
             Ok(Fenced::Done) => {}
             Ok(Fenced::LeaseLost) => tracing::warn!(?webhook, outcome, "another server tried a webhook meanwhile"),

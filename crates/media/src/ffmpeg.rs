@@ -6,7 +6,7 @@ use crate::{
     Error, Workspace,
     input::Args,
     progress::{Block, ProgressParser},
-    sandbox::{self, Invocation, Step},
+    sandbox::{self, Finished, Invocation, Step},
 };
 
 /// Runs ffmpeg with `args` to its end and tells `on_block` how far it is, twice a second. `stall_max` is how long it may
@@ -19,8 +19,23 @@ pub(crate) async fn run(
     args: Vec<OsString>,
     file_bytes_max: u64,
     stall_max: Duration,
-    mut on_block: impl FnMut(&Block) + Send,
+    on_block: impl FnMut(&Block) + Send,
 ) -> Result<(), Error> {
+    let finished = finish(work, args, file_bytes_max, stall_max, on_block).await?;
+    finished.checked().map(|_| ())
+}
+
+/// The same for those who want to know how it ended.
+///
+/// # Errors
+/// [`Error::Cancelled`], `ENCODER_STALLED`.
+pub(crate) async fn finish(
+    work: &Workspace<'_>,
+    args: Vec<OsString>,
+    file_bytes_max: u64,
+    stall_max: Duration,
+    mut on_block: impl FnMut(&Block) + Send,
+) -> Result<Finished, Error> {
     let limits = work.tools.limits();
     let mut all = Vec::with_capacity(args.len() + 16);
     all.words([
@@ -48,12 +63,11 @@ pub(crate) async fn run(
         urgency: work.urgency,
     };
     let mut parser = ProgressParser::default();
-    let finished = sandbox::run(limits, invocation, work.cancel, |line| {
+    sandbox::run(limits, invocation, work.cancel, |line| {
         Ok(parser.line(line).map_or(Step::Waiting, |(block, step)| {
             on_block(&block);
             step
         }))
     })
-    .await?;
-    finished.checked().map(|_| ())
+    .await
 }

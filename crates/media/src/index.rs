@@ -271,6 +271,16 @@ impl Builder {
     }
 }
 
+/// The index that lines of ffprobe make.
+#[cfg(test)]
+pub(crate) fn of_lines<'a>(probe: &Probe, lines: impl IntoIterator<Item = &'a str>) -> Index {
+    let mut builder = Builder::new(probe, true);
+    for packet in lines.into_iter().filter_map(Packet::parse) {
+        builder.add(packet);
+    }
+    builder.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,7 +35,7 @@ pub use encode::{
 };
 pub use error::Error;
 pub use layout::{Arrived, Layout, layout};
-pub use limits::Limits;
+pub use limits::{Limits, SourceSetting};
 pub use package::{
     AUDIO_RENDITION, AudioPieces, ChunkPieces, Growing, MANIFEST, MASTER_PLAYLIST, Made, Package, Piece, PieceSet,
     PlaylistFile, RunPieces, SubtitlePieces, package, package_growing,

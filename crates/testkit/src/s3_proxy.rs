@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{
-    Method, Request, Response, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode,
     body::{Frame, Incoming, SizeHint},
     client::conn::http1 as client,
     server::conn::http1 as server,
@@ -28,8 +28,10 @@ use tokio::{
 pub enum S3Call {
     /// A multipart upload is begun.
     Begin,
-    /// A part is sent, or copied from another object.
+    /// A part is sent.
     Part,
+    /// A part is copied from another object.
+    PartCopy,
     /// A multipart upload is made one object.
     Complete,
     /// A multipart upload is given up.
@@ -53,6 +55,8 @@ pub enum S3Fault {
     Answer(StatusCode),
     /// The connection breaks after so many bytes of what is sent.
     CutAfter(usize),
+    /// The connection breaks after so many bytes of the answer's body.
+    CutAnswerAfter(usize),
     /// The server does it, and the connection breaks before its answer.
     LostReply,
     /// It takes so long before anything happens.
@@ -63,7 +67,8 @@ type Faults = Box<dyn FnMut(S3Call) -> Option<S3Fault> + Send>;
 
 #[derive(Default)]
 struct Seen {
-    calls: Vec<S3Call>,
+    calls: Vec<(S3Call, HeaderMap)>,
+    body_bytes: u64,
     faults: Option<Faults>,
 }
 
@@ -103,7 +108,19 @@ impl S3Proxy {
     /// The calls since the last time that this was asked.
     #[must_use]
     pub fn take_calls(&self) -> Vec<S3Call> {
+        self.take_requests().into_iter().map(|(call, _)| call).collect()
+    }
+
+    /// The same, with what stood in each call's head.
+    #[must_use]
+    pub fn take_requests(&self) -> Vec<(S3Call, HeaderMap)> {
         std::mem::take(&mut lock(&self.seen).calls)
+    }
+
+    /// How many bytes went through here in bodies, both ways, since the last time that this was asked.
+    #[must_use]
+    pub fn take_body_bytes(&self) -> u64 {
+        std::mem::take(&mut lock(&self.seen).body_bytes)
     }
 }
 
@@ -133,13 +150,14 @@ async fn accept(listener: TcpListener, to: SocketAddr, seen: Arc<Mutex<Seen>>) {
     }
 }
 
-type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
+type Answer = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
 /// One call.
 async fn carried(request: Request<Incoming>, to: SocketAddr, seen: Arc<Mutex<Seen>>) -> io::Result<Answer> {
+    let call = call(&request);
     let fault = {
-        let (call, mut seen) = (call(&request), lock(&seen));
-        seen.calls.push(call);
+        let mut seen = lock(&seen);
+        seen.calls.push((call, request.headers().clone()));
         seen.faults.as_mut().and_then(|faults| faults(call))
     };
     let mut cut = None;
@@ -147,20 +165,31 @@ async fn carried(request: Request<Incoming>, to: SocketAddr, seen: Arc<Mutex<See
         Some(S3Fault::Answer(status)) => {
             // As a server does that says no early: what was sent is read all the same.
             let _ = request.into_body().collect().await;
-            let body = Full::new(Bytes::from_static(b"<Error><Code>InternalError</Code></Error>"));
+            let code = match status {
+                StatusCode::NOT_IMPLEMENTED => "NotImplemented",
+                // As Amazon's: the server of the tests keeps a part that was put again, and takes the earlier one.
+                StatusCode::BAD_REQUEST if call == S3Call::Complete => "InvalidPart",
+                status if status.is_client_error() => "InvalidRequest",
+                _ => "InternalError",
+            };
+            let body = Full::from(format!("<Error><Code>{code}</Code></Error>"));
             let mut answer = Response::new(body.map_err(|never| match never {}).boxed_unsync());
             *answer.status_mut() = status;
             return Ok(answer);
         }
         Some(S3Fault::Late(time)) => sleep(time).await,
         Some(S3Fault::CutAfter(bytes)) => cut = Some(bytes),
-        Some(S3Fault::LostReply) | None => {}
+        Some(S3Fault::CutAnswerAfter(_) | S3Fault::LostReply) | None => {}
     }
     let (mut sender, connection) = client::handshake(TokioIo::new(TcpStream::connect(to).await?))
         .await
         .map_err(io::Error::other)?;
     let connection = tokio::spawn(connection);
-    let request = request.map(|body| Cut { body, left: cut });
+    let cut_after = |left| {
+        let seen = Arc::clone(&seen);
+        move |body| Cut { body, left, seen }
+    };
+    let request = request.map(cut_after(cut));
     let answer = sender.send_request(request).await.map_err(io::Error::other);
     if cut.is_some() {
         connection.abort();
@@ -171,13 +200,18 @@ async fn carried(request: Request<Incoming>, to: SocketAddr, seen: Arc<Mutex<See
         answer.into_body().collect().await.map_err(io::Error::other)?;
         return Err(io::ErrorKind::ConnectionReset.into());
     }
-    Ok(answer.map(BodyExt::boxed_unsync))
+    let left = match fault {
+        Some(S3Fault::CutAnswerAfter(bytes)) => Some(bytes),
+        _ => None,
+    };
+    Ok(answer.map(cut_after(left)).map(BodyExt::boxed_unsync))
 }
 
 /// A body that breaks after so many bytes.
 struct Cut {
     body: Incoming,
     left: Option<usize>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl hyper::body::Body for Cut {
@@ -194,6 +228,7 @@ impl hyper::body::Body for Cut {
         let frame = std::task::ready!(std::pin::Pin::new(&mut self.body).poll_frame(cx));
         std::task::Poll::Ready(frame.map(|frame| {
             let mut frame = frame.map_err(io::Error::other)?;
+            lock(&self.seen).body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             if let (Some(left), Some(data)) = (self.left.as_mut(), frame.data_mut()) {
                 data.truncate(*left);
                 *left -= data.len();
@@ -215,6 +250,7 @@ fn call(request: &Request<Incoming>) -> S3Call {
     let query = request.uri().query().unwrap_or_default();
     let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
     match *request.method() {
+        Method::PUT if has("partNumber") && request.headers().contains_key("x-amz-copy-source") => S3Call::PartCopy,
         Method::PUT if has("partNumber") => S3Call::Part,
         Method::PUT => S3Call::Put,
         Method::POST if has("uploads") => S3Call::Begin,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use reelway::v1::CompleteUploadRequest;
 use reelway_auth::Identity;
-use reelway_blob::SourcePlace;
+use reelway_blob::{BlobError, SourcePlace};
 use reelway_catalog::{Commit, Upload};
 use reelway_domain::{Failure, Offset, Reason, StagedChange, UploadId, UploadKind, limits};
 use reelway_rpc::request::{all_valid, parse_id, violation};
@@ -144,11 +144,28 @@ impl Writer {
             let recorded = self.shared.record(&self.row, &self.file, &synced).await?;
             self.take(recorded)?;
         }
+        let key = match self.file.assemble(size).await {
+            Err(BlobError::PartsChanged { numbers }) => return Err(self.lose(&numbers).await),
+            key => key?,
+        };
         Ok(SourcePlace {
             upload: self.row.id,
             file: self.row.file_epoch,
-            key: self.file.assemble(size).await?,
+            key,
         })
+    }
+
+    /// Remembers which parts have to be put again, and says so.
+    async fn lose(&mut self, numbers: &[u32]) -> Stopped {
+        let (id, epoch, expiry) = (self.row.id, self.row.writer_epoch, self.shared.settings.expiry);
+        match self.shared.catalog.lose_parts(id, epoch, expiry, numbers).await {
+            Err(error) => return error.into(),
+            Ok(Commit::Superseded) => return Stopped::Fenced,
+            Ok(Commit::Done(row)) => self.row = row,
+        }
+        let numbers = numbers.to_vec();
+        let failure: Failure = BlobError::PartsChanged { numbers }.into();
+        failure.with("uploadId", id).into()
     }
 
     /// The digest of the file. Reading a large one takes long, so what is there is recorded first.

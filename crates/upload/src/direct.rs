@@ -48,13 +48,15 @@ impl Shared {
         check_receives(&upload)?;
         let (bucket, size) = self.direct_bucket(&upload)?;
         // Before anybody is displaced for nothing.
-        check_staged(&upload, &self.catalog.staged(id).await?)?;
+        let staged = self.catalog.staged(id).await?;
+        check_staged(&upload, &staged)?;
+        let is_due = upload.durable_offset.0 < size || staged.parts.iter().any(StoredPart::is_lost);
         let upload = match request.writer_epoch {
             Some(epoch) if upload.writer_epoch.0 == epoch => upload,
             Some(_) => return Err(superseded(upload)),
             None => self.open_direct(&caller.tenant, id).await?,
         };
-        let (upload, parts) = match upload.durable_offset.0 < size {
+        let (upload, parts) = match is_due {
             true => self.hand_out(bucket, upload, size, request.part_count).await?,
             false => (upload, None),
         };

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use reelway::v1::{ReportUploadPartsRequest, UploadedPart};
 use reelway_auth::{Identity, Scope};
 use reelway_blob::{BucketStore, ListedPart};
-use reelway_catalog::{Commit, Upload};
+use reelway_catalog::{Counted, Upload};
 use reelway_domain::{Failure, Reason, Sample, UploadId, UploadState, limits};
 use reelway_rpc::request::{all_valid, require_id, violation};
 
@@ -53,10 +53,9 @@ impl Shared {
         }
         let (epoch, expiry) = (upload.writer_epoch, self.settings.expiry);
         match self.catalog.count_direct_parts(id, epoch, expiry, &seen).await? {
-            Commit::Superseded => Err(superseded(self.told(&upload.tenant, id, Stopped::Fenced).await?)),
-            Commit::Done(row) => {
-                let counted = row.durable_offset.0 - upload.durable_offset.0;
-                meter::direct_bytes().increment(counted.unsigned_abs());
+            Counted::Superseded => Err(superseded(self.told(&upload.tenant, id, Stopped::Fenced).await?)),
+            Counted::Done { upload: row, bytes } => {
+                meter::direct_bytes().increment(bytes.unsigned_abs());
                 let durable_offset = row.durable_offset.0;
                 self.bus.sample(Sample::Upload {
                     upload: id,
@@ -90,7 +89,8 @@ impl Shared {
             (part.number, Expected { size_bytes, counted })
         }));
         expected.extend(staged.parts.iter().map(|part| {
-            let (size_bytes, counted) = (part.size_bytes, Some(part.etag.clone()));
+            let counted = (!part.is_lost()).then(|| part.etag.clone());
+            let size_bytes = part.size_bytes;
             (part.number, Expected { size_bytes, counted })
         }));
         let there = bucket.parts_there(multipart, first, last).await?;

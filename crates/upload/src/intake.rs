@@ -2,6 +2,7 @@
 
 use bytes::{Buf as _, Bytes};
 use reelway::v1::UploadChunk;
+use reelway_blob::SourcePlace;
 use reelway_domain::{Failure, FieldViolation, Offset, Reason, UploadId, limits};
 use reelway_rpc::request::{all_valid, violation};
 
@@ -13,9 +14,35 @@ pub(crate) struct Piece {
     /// Where they belong.
     pub(crate) offset: Offset,
     /// The bytes; may be none.
-    pub(crate) data: Bytes,
+    pub(crate) data: Data,
     /// What to do once they are written.
     pub(crate) then: Then,
+}
+
+/// Where the bytes of a piece are.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Data {
+    /// Here.
+    Bytes(Bytes),
+    /// In the store, which copies them itself.
+    Stored(Stored),
+}
+
+/// A run of a complete upload.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Stored {
+    /// Where that upload is.
+    pub(crate) place: SourcePlace,
+    /// Where the run begins in it.
+    pub(crate) from: Offset,
+    /// How long it is.
+    pub(crate) bytes: u64,
+}
+
+impl From<Bytes> for Data {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
 }
 
 /// What follows on a piece.
@@ -64,7 +91,7 @@ impl Intake {
         let counts = !self.atomic || self.next == self.begin;
         (counts && self.size == Some(self.next.0)).then(|| Piece {
             offset: self.next,
-            data: Bytes::new(),
+            data: Bytes::new().into(),
             then: Then::Finish(self.next),
         })
     }
@@ -95,7 +122,11 @@ impl Intake {
         } else {
             Then::GoOn
         };
-        Ok((then != Then::GoOn || !data.is_empty()).then_some(Piece { offset, data, then }))
+        Ok((then != Then::GoOn || !data.is_empty()).then_some(Piece {
+            offset,
+            data: data.into(),
+            then,
+        }))
     }
 
     fn check_fields(&self, chunk: &UploadChunk) -> Result<(), Failure> {

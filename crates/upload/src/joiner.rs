@@ -2,29 +2,24 @@
 
 use std::sync::Arc;
 
-use reelway_blob::BlobError;
-use reelway_domain::{Failure, Offset, Reason, UploadId, limits};
+use reelway_blob::Filling;
+use reelway_domain::{Failure, Reason, UploadId};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
 
 use crate::{
     answers::Answers,
     ended::Stopped,
-    intake::{Piece, Then},
-    join_plan::{Plan, Run},
+    join_feed::{Feed, PIECES_MAX},
+    join_plan::Plan,
     server::Shared,
     writer::Writer,
 };
 
-/// Pieces of one upload that are in memory, at most: one that is being written and one that waits.
-const PIECES_MAX: usize = 2;
 /// Renewals within a lease, so that two may be lost.
 const RENEWALS_PER_LEASE: u32 = 3;
-
-/// Where pieces go.
-type Pieces = mpsc::Sender<(Piece, OwnedSemaphorePermit)>;
 
 impl Shared {
     /// Copies what is there of an upload's parts, from the durable offset on, and completes it if that is everything.
@@ -78,8 +73,9 @@ impl Writer {
         }
         let (pieces, arriving) = mpsc::channel(PIECES_MAX);
         let shared = Arc::clone(&self.shared);
+        let feed = Feed::new(&shared, pieces, self.filling(&plan).await?);
         let (read, written) = tokio::join!(
-            async { shared.shutdown.run_until_cancelled(feed(&shared, &plan, pieces)).await },
+            async { shared.shutdown.run_until_cancelled(feed.run(&plan)).await },
             self.run(arriving, &Answers::AtEnd)
         );
         match written {
@@ -92,6 +88,23 @@ impl Writer {
         }
     }
 
+    /// Where the upload is if the store is to copy the parts into it by itself. What it copies can be read only when the upload is
+    /// complete. So where somebody reads what arrives, it does so once all parts are there, which takes little time then.
+    async fn filling(&self, plan: &Plan) -> Result<Option<Filling>, Stopped> {
+        let filling = self.file.filling().await;
+        if filling.is_none() || self.row.job.is_none() {
+            return Ok(filling);
+        }
+        if !plan.is_whole {
+            return Ok(None);
+        }
+        let (id, epoch, expiry) = (self.row.id, self.row.writer_epoch, self.shared.settings.expiry);
+        match self.shared.catalog.read_when_whole(id, epoch, expiry).await? {
+            true => Ok(filling),
+            false => Err(Stopped::Fenced),
+        }
+    }
+
     /// Fails the upload, because it can't become complete.
     async fn give_up(&mut self, failure: Failure) -> Result<(), Stopped> {
         match self.fail(failure).await {
@@ -100,45 +113,4 @@ impl Writer {
             stopped => Err(stopped),
         }
     }
-}
-
-/// Hands on all runs, and the end if they lead there.
-async fn feed(shared: &Shared, plan: &Plan, pieces: Pieces) -> Result<(), BlobError> {
-    let rooms = Arc::new(Semaphore::new(PIECES_MAX));
-    for run in &plan.runs {
-        if !feed_run(shared, run, &pieces, &rooms).await? {
-            return Ok(());
-        }
-    }
-    if let (true, Some(size), Ok(room)) = (plan.is_whole, plan.size, rooms.acquire_owned().await) {
-        let end = Piece {
-            offset: Offset(size),
-            data: bytes::Bytes::new(),
-            then: Then::Finish(Offset(size)),
-        };
-        // If the writer has stopped, it says why.
-        let _ = pieces.send((end, room)).await;
-    }
-    Ok(())
-}
-
-/// Hands on one run. `false` if the writer takes no more.
-async fn feed_run(shared: &Shared, run: &Run, pieces: &Pieces, rooms: &Arc<Semaphore>) -> Result<bool, BlobError> {
-    let source = shared.store.read_upload(&run.place).await?;
-    let (mut from, mut at) = (run.from, run.at);
-    while from < run.to {
-        // Room first: what has no place yet stays in the store.
-        let Ok(room) = Arc::clone(rooms).acquire_owned().await else {
-            return Ok(false);
-        };
-        let left = usize::try_from(run.to.0 - from.0).unwrap_or(usize::MAX);
-        let data = source.read_at(from, left.min(limits::CHUNK_BYTES_MAX)).await?;
-        let (offset, bytes) = (at, data.len());
-        (from, at) = (from.advanced(bytes), at.advanced(bytes));
-        let then = Then::GoOn;
-        if pieces.send((Piece { offset, data, then }, room)).await.is_err() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -29,6 +29,7 @@ mod hand_over;
 mod hash;
 mod intake;
 mod join;
+mod join_feed;
 mod join_plan;
 mod joiner;
 mod meter;

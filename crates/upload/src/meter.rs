@@ -17,9 +17,25 @@ const FAILED: &str = "reelway_uploads_failed_total";
 const ABORTED: &str = "reelway_uploads_aborted_total";
 const TAILS: &str = "reelway_upload_tails_total";
 const TAILS_DROPPED: &str = "reelway_upload_tails_dropped_total";
+const COUNTERS: [&str; 10] = [
+    BYTES,
+    DIRECT_BYTES,
+    RESUMES,
+    CONFLICTS,
+    CREATED,
+    COMPLETED,
+    FAILED,
+    ABORTED,
+    TAILS,
+    TAILS_DROPPED,
+];
 
-/// Says what each metric is.
+/// Says what each metric is. Every counter is there from the start: of one that appears with its first event, nobody sees
+/// that event.
 pub(crate) fn describe() {
+    for name in COUNTERS {
+        counter!(name).increment(0);
+    }
     describe_counter!(BYTES, "Bytes that became durable.");
     describe_counter!(
         DIRECT_BYTES,

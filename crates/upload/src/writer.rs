@@ -20,7 +20,7 @@ use crate::{
     answers::Answers,
     ended::Stopped,
     hash::RunningHash,
-    intake::{Piece, Then},
+    intake::{Data, Piece, Stored, Then},
     meter,
     registry::Seat,
     server::Shared,
@@ -107,7 +107,10 @@ impl Writer {
                 _ = slow.tick() => (commit_bytes_min, extent) = (1, Extent::Everything),
                 piece = pieces.recv() => {
                     let Some((Piece { offset, data, then }, room)) = piece else { return self.end().await };
-                    self.write(offset, data).await?;
+                    match data {
+                        Data::Bytes(data) => self.write(offset, data).await?,
+                        Data::Stored(stored) => self.copy(offset, stored).await?,
+                    }
                     drop(room);
                     match then {
                         Then::GoOn => {}
@@ -146,6 +149,15 @@ impl Writer {
         written?;
         self.hash = hash;
         self.written = end;
+        Ok(())
+    }
+
+    /// Has the store copy what it has already.
+    async fn copy(&mut self, offset: Offset, Stored { place, from, bytes }: Stored) -> Result<(), Stopped> {
+        self.file.copy_at(offset, &place, from, bytes).await?;
+        // Nobody here has seen these bytes.
+        self.hash = None;
+        self.written = Offset(offset.0.saturating_add_unsigned(bytes));
         Ok(())
     }
 

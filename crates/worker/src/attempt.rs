@@ -56,6 +56,7 @@ async fn attempt(worker: &Arc<Worker>, claimed: Claimed, stop_now: CancellationT
     tracing::debug!(job.id = %task.job, task.id = %task.id, kind = %task.kind, attempt = task.attempt, "task started");
     let mut keeper = Keeper::start(worker, &task, asked_at);
     meter::started(&claim);
+    let _running = meter::running();
     let started_at = Instant::now();
     let job = Job::new(worker, claim);
     let outcome = do_it(worker, &job, &mut keeper, &stop_now).await;

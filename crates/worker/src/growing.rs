@@ -8,8 +8,8 @@ use crate::{
     testing::Bench,
 };
 
-/// Sends a clip of 240 frames until something of it can be played, and then the rest. Gives the tasks before and after the rest.
-async fn sent(bytes: &[u8], begin: &[u8], name: &str) -> (Vec<Task>, Vec<Task>) {
+/// Sends a clip until something of it can be played, and then the rest. Gives the tasks before and after the rest.
+async fn sent((bytes, frames): (&[u8], i64), begin: &[u8], name: &str) -> (Vec<Task>, Vec<Task>) {
     let bench = Bench::new().await;
     let arriving = bench.arriving(bytes.len(), ladder()).await;
     let (job, most) = (arriving.job, begin.len());
@@ -32,7 +32,11 @@ async fn sent(bytes: &[u8], begin: &[u8], name: &str) -> (Vec<Task>, Vec<Task>) 
     arriving.complete(&bench, bytes.len()).await;
     let ended = bench.run_woken_to_end(job).await;
     assert_eq!(ended.state, JobState::Succeeded, "{name}: {:?}", ended.error);
-    assert_eq!((ended.source.unwrap().frames, ended.missing_frames), (240, 0), "{name}");
+    assert_eq!(
+        (ended.source.unwrap().frames, ended.missing_frames),
+        (frames, 0),
+        "{name}"
+    );
     (before, tasks(&bench, job).await)
 }
 
@@ -43,13 +47,19 @@ fn led(tasks: &[Task]) -> Vec<&Task> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_made_of_the_first_pieces_stays() {
     let bench = Bench::new().await;
-    for (name, options) in [
-        ("fragmented MP4", "-movflags frag_keyframe+empty_moov -f mp4"),
-        ("Matroska", "-f matroska -cluster_time_limit 1000"),
-        ("live Matroska", "-f matroska -live 1 -cluster_time_limit 1000"),
+    for (name, frames, options) in [
+        ("fragmented MP4", 240, "-movflags frag_keyframe+empty_moov -f mp4"),
+        // Longer than the first plan reaches, with keyframes where no segment would end by itself.
+        (
+            "a minute of fragmented MP4",
+            900,
+            "-t 60 -g 37 -movflags frag_keyframe+empty_moov -f mp4",
+        ),
+        ("Matroska", 240, "-f matroska -cluster_time_limit 1000"),
+        ("live Matroska", 240, "-f matroska -live 1 -cluster_time_limit 1000"),
     ] {
         let bytes = clip(&bench, options);
-        let (before, after) = sent(&bytes, &bytes[..bytes.len() * 3 / 4], name).await;
+        let (before, after) = sent((&bytes, frames), &bytes[..bytes.len() * 3 / 4], name).await;
         let kept = led(&before);
         assert!(!kept.is_empty(), "{name}");
         for task in kept {

@@ -33,7 +33,7 @@ mod work;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use reelway_blob::Store;
+use reelway_blob::{Store, Stores};
 use reelway_bus::Bus;
 use reelway_catalog::Catalog;
 use reelway_domain::WorkerId;
@@ -63,7 +63,10 @@ pub struct Settings {
 pub struct Worker {
     id: WorkerId,
     catalog: Catalog,
+    /// Holds what is read.
     store: Store,
+    /// Takes what is made.
+    outputs: Store,
     bus: Bus,
     tools: Tools,
     settings: Settings,
@@ -73,12 +76,14 @@ pub struct Worker {
 impl Worker {
     /// Puts a worker together.
     #[must_use]
-    pub fn new(catalog: Catalog, store: impl Into<Store>, bus: Bus, tools: Tools, settings: Settings) -> Arc<Self> {
+    pub fn new(catalog: Catalog, stores: impl Into<Stores>, bus: Bus, tools: Tools, settings: Settings) -> Arc<Self> {
+        let stores = stores.into();
         Arc::new(Self {
             id: WorkerId::new(),
             finisher: Finisher::new(catalog.clone()),
             catalog,
-            store: store.into(),
+            store: stores.sources,
+            outputs: stores.outputs,
             bus,
             tools,
             settings,
@@ -92,6 +97,7 @@ impl Worker {
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) -> std::io::Result<()> {
         scratch::empty(&self.settings.scratch).await?;
         tracing::info!(worker.id = %self.id, slots = self.settings.slots, "worker started");
+        meter::begin(self.settings.slots);
         let pool = Pool {
             worker: self.id,
             catalog: self.catalog.clone(),

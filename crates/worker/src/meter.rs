@@ -14,6 +14,39 @@ const ATTEMPTS: &str = "reelway_job_attempts_total";
 /// Seconds of source that an encoding process makes in a second.
 const SPEED: &str = "reelway_transcode_speed_ratio";
 
+/// How many tasks may run at the same time.
+const SLOTS: &str = "reelway_worker_slots";
+/// How many do.
+const RUNNING: &str = "reelway_worker_tasks_running";
+
+/// A worker begins. Its counters are there from now on: of one that appears with its first event, nobody sees that event.
+#[expect(clippy::cast_precision_loss, reason = "no worker has 2^53 slots")]
+pub(crate) fn begin(slots: usize) {
+    metrics::gauge!(SLOTS).set(slots as f64);
+    metrics::gauge!(RUNNING).set(0.0);
+    for kind in TaskKind::ALL {
+        for outcome in ["succeeded", "failed", "lease_lost"] {
+            metrics::counter!(ATTEMPTS, "kind" => kind.as_str(), "outcome" => outcome).increment(0);
+        }
+    }
+}
+
+/// A task that runs, until it is dropped.
+pub(crate) struct Running(metrics::Gauge);
+
+/// A task begins to run.
+pub(crate) fn running() -> Running {
+    let running = metrics::gauge!(RUNNING);
+    running.increment(1.0);
+    Running(running)
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 /// A task was claimed.
 pub(crate) fn started(claim: &Claim) {
     if claim.task.kind == TaskKind::Probe

@@ -84,7 +84,7 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn new(worker: &Arc<Worker>, claim: Claim) -> Self {
-        let output = worker.store.output(claim.job.id);
+        let output = worker.outputs.output(claim.job.id);
         Self {
             claim,
             worker: Arc::clone(worker),
@@ -225,7 +225,7 @@ pub(crate) async fn discard(worker: &Worker, task: &Task) {
     let Ok(prefix) = prefix(task, task.lease_epoch) else {
         return;
     };
-    if let Err(error) = worker.store.output(task.job).remove_prefix(&prefix).await {
+    if let Err(error) = worker.outputs.output(task.job).remove_prefix(&prefix).await {
         tracing::warn!(%error, task.id = %task.id, "could not remove outputs that don't count");
     }
 }

@@ -48,6 +48,11 @@ upload jobs progress edge
 {{- printf "%s://%s-%s-headless.%s.svc:50051" $scheme (include "reelway.fullname" .root) .component (include "reelway.namespace" .root) -}}
 {{- end -}}
 
+{{/* Where pods reach the edge. */}}
+{{- define "reelway.edgeUrl" -}}
+{{- printf "%s://%s-edge.%s.svc:8080" (.Values.tls.enabled | ternary "https" "http") (include "reelway.fullname" .) (include "reelway.namespace" .) -}}
+{{- end -}}
+
 {{/* The resources of a worker: memory for each slot, and disk for what it works on, unless its values say so themselves. */}}
 {{- define "reelway.workerResources" -}}
 {{- $w := .settings -}}

@@ -50,9 +50,9 @@ def by_reelway(reelway, clip, directory):
         return wall, node.cpu_seconds(with_children=True) - before
 
 
-def time_of_job(reelway, clip, servers):
+def time_of_job(reelway, clip, servers, options=()):
     """Uploads a clip; gives the time from the end of the upload to the end of the job, by the server's own timestamps."""
-    argv = [reelway, "upload", clip, "--json", "--no-resume", *servers]
+    argv = [reelway, "upload", clip, "--json", "--no-resume", *options, *servers]
     lines = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     result = json.loads(lines[-1])
     if result["state"] != "succeeded":

@@ -3,8 +3,11 @@
 use object_store::{ObjectStore as _, ObjectStoreExt as _, path::Path};
 use reelway_domain::{Multipart, Offset, StoredPart, StoredRest};
 
-use super::{StagedObject, buffer::payload, part::offset, staged::State, wire::WireError};
+use super::{ListedPart, StagedObject, buffer::payload, part::offset, staged::State, wire::WireError};
 use crate::{BlobError, Extent, Synced, error::Asked as _};
+
+/// What stores answer to a completion that names a part which they have otherwise.
+const CHANGED: &str = "InvalidPart";
 
 impl StagedObject {
     /// Ends the upload at `size` bytes, which is what was written: sends the last part, however short. Gives what the catalog is to
@@ -33,7 +36,8 @@ impl StagedObject {
     /// also if the answer to the first time was lost.
     ///
     /// # Errors
-    /// [`BlobError::Short`] if the object doesn't have the upload's length, and those of the bucket.
+    /// [`BlobError::PartsChanged`] if the bucket has parts otherwise than they counted; [`BlobError::Short`] if the object doesn't have the
+    /// upload's length, and those of the bucket.
     pub async fn assemble(&self, size: Offset) -> Result<String, BlobError> {
         let mut state = self.inner.state.lock().await;
         let key = match state.multipart.clone() {
@@ -54,16 +58,45 @@ impl StagedObject {
     }
 
     async fn complete(&self, multipart: &Multipart, parts: &[StoredPart]) -> Result<Path, BlobError> {
-        let (store, key) = (&self.inner.bucket.inner, Path::from(multipart.key.as_str()));
-        match store.wire.complete(&key, &multipart.id, parts).await {
-            // It is complete already if the object is there: who looks for its length next finds out.
-            Ok(()) | Err(WireError::NoSuchUpload) => Ok(key),
-            Err(error) => Err(BlobError::Remote {
-                operation: "complete the multipart upload of",
-                key: key.to_string(),
-                source: Box::new(error),
-            }),
+        let (bucket, key) = (&self.inner.bucket, Path::from(multipart.key.as_str()));
+        let lost: Vec<u32> = numbers(parts, StoredPart::is_lost);
+        if !lost.is_empty() {
+            return Err(BlobError::PartsChanged { numbers: lost });
         }
+        let refused = match bucket.inner.wire.complete(&key, &multipart.id, parts).await {
+            // It is complete already if the object is there: who looks for its length next finds out.
+            Ok(()) | Err(WireError::NoSuchUpload) => return Ok(key),
+            Err(error) => error,
+        };
+        if matches!(&refused, WireError::Refused { body, .. } if body.contains(CHANGED)) {
+            let numbers = self.changed(multipart, parts).await?;
+            if !numbers.is_empty() {
+                return Err(BlobError::PartsChanged { numbers });
+            }
+        }
+        Err(BlobError::Remote {
+            operation: "complete the multipart upload of",
+            key: key.to_string(),
+            source: Box::new(refused),
+        })
+    }
+
+    /// Which parts the bucket has otherwise than they counted, or not at all. Whatever it has beside a part is a change too: a store that
+    /// keeps both doesn't refuse the earlier one.
+    async fn changed(&self, multipart: &Multipart, parts: &[StoredPart]) -> Result<Vec<u32>, BlobError> {
+        let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+            return Ok(Vec::new());
+        };
+        let there = self.inner.bucket.parts_there(multipart, first.number, last.number);
+        let there = there.await?;
+        Ok(numbers(parts, |part| {
+            let is_same = |listed: &ListedPart| {
+                listed.etag.trim_matches('"') == part.etag.trim_matches('"')
+                    && listed.size_bytes == part.size_bytes.unsigned_abs()
+            };
+            let mut versions = there.iter().filter(|listed| listed.number == part.number).peekable();
+            versions.peek().is_none() || !versions.all(is_same)
+        }))
     }
 
     /// An upload without parts: the one rest that holds all of it, or an object made of all that there is.
@@ -87,4 +120,12 @@ impl StagedObject {
         });
         Ok(key)
     }
+}
+
+fn numbers(parts: &[StoredPart], is_one: impl Fn(&StoredPart) -> bool) -> Vec<u32> {
+    parts
+        .iter()
+        .filter(|part| is_one(part))
+        .map(|part| part.number)
+        .collect()
 }

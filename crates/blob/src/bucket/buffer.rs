@@ -42,6 +42,12 @@ impl Buffer {
         self.rooms.push(room);
     }
 
+    /// Goes on at `to` when there is nothing in it: others brought what lies before.
+    pub(super) fn skip_to(&mut self, to: u64) {
+        debug_assert_eq!(self.from, self.to, "nothing is left out");
+        (self.from, self.to) = (to, to);
+    }
+
     /// Takes everything, with the room that it takes; what is left begins where this ended.
     pub(super) fn take(&mut self) -> (Vec<Bytes>, Vec<Room>) {
         let rest = Self::at(self.to);

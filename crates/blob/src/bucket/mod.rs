@@ -8,6 +8,8 @@
 mod assemble;
 mod budget;
 mod buffer;
+mod byte_span;
+mod copy;
 mod direct;
 mod held;
 mod list;
@@ -17,7 +19,10 @@ mod output;
 mod part;
 mod read;
 mod rest;
+mod resumed;
+mod rights;
 mod schedule;
+mod sign;
 mod staged;
 mod tail;
 mod wire;
@@ -29,13 +34,16 @@ use object_store::{
 };
 use reelway_domain::{StoreId, WriterId};
 
-use self::{budget::Budget, names::Names, wire::Wire};
+use self::{budget::Budget, copy::Copies, names::Names, wire::Wire};
 pub use self::{
+    byte_span::ByteSpan,
+    copy::{Filling, Step},
     direct::ListedPart,
     held::{Held, Owner, What},
     open::{BucketSettings, BucketUrl, Encryption, EncryptionError},
     output::BucketOutput,
     read::ObjectReader,
+    resumed::{OpenObject, Opened},
     staged::StagedObject,
     tail::ObjectTail,
 };
@@ -55,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) multiparts: Arc<dyn Multiparts>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) wire: Wire,
+    pub(crate) copies: Copies,
     pub(crate) names: Names,
     /// The storage class of sources and outputs.
     storage_class: Option<String>,

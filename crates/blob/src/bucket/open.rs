@@ -16,6 +16,7 @@ use url::Url;
 use super::{
     BucketStore, Inner, UPLOAD_MEMORY_BYTES_DEFAULT,
     budget::Budget,
+    copy::Copies,
     names::Names,
     tail::TAIL_MEMORY_BYTES,
     wire::{Signing, Wire},
@@ -28,7 +29,8 @@ const RETRIES_MAX: usize = 40;
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// How long a request may take, with its body: 600 MiB, the longest part, at 5 MiB/s.
+/// How long it may take until a request is answered, its body included: 600 MiB, the longest part, at 5 MiB/s. And the longest pause
+/// within an answer; as a whole it may take as long as whoever reads it wants.
 const REQUEST_MAX: Duration = Duration::from_secs(120);
 /// Room for what is read back of parts, in bytes.
 const RELOAD_BYTES: u64 = 16 << 20;
@@ -160,6 +162,7 @@ impl BucketStore {
                 objects,
                 multiparts,
                 signer,
+                copies: Copies::of(&url.bucket, &wire),
                 wire,
                 names,
                 storage_class: settings.storage_class.clone(),
@@ -280,7 +283,8 @@ fn client_options(settings: &BucketSettings) -> ClientOptions {
     ClientOptions::new()
         .with_allow_http(is_plain)
         .with_connect_timeout(CONNECT_MAX)
-        .with_timeout(REQUEST_MAX)
+        .with_timeout_disabled()
+        .with_read_timeout(REQUEST_MAX)
 }
 
 /// The id of the store. The first process that asks makes it; all get the same, also if several are first.

@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::{BucketStore, Inner, read::ObjectReader};
 use crate::{
-    BlobError, OutputKey,
+    BlobError, MediaType, OutputKey,
     error::{Asked as _, Tried as _},
     output::open_regular,
     task::blocking,
@@ -25,7 +25,7 @@ const PART_BYTES: usize = 8 << 20;
 #[derive(Debug, Clone)]
 pub struct BucketOutput {
     store: BucketStore,
-    job: JobId,
+    pub(super) job: JobId,
 }
 
 impl BucketStore {
@@ -173,11 +173,14 @@ impl BucketOutput {
 
 /// What browsers are told that read an output from the bucket itself.
 fn headers(key: &OutputKey) -> [(Attribute, &'static str); 2] {
-    let (media_type, is_fixed) = crate::media_type(key.as_str());
-    let caching = if is_fixed {
+    let media_type = MediaType::of(key.as_str());
+    let caching = if media_type.is_fixed {
         "public, max-age=31536000, immutable"
     } else {
         "no-cache"
     };
-    [(Attribute::ContentType, media_type), (Attribute::CacheControl, caching)]
+    [
+        (Attribute::ContentType, media_type.name),
+        (Attribute::CacheControl, caching),
+    ]
 }

@@ -1,6 +1,6 @@
 //! A part on its way to the bucket.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use object_store::{ObjectStoreExt as _, path::Path};
@@ -35,33 +35,50 @@ pub(super) struct Load {
     pub(super) number: u32,
     pub(super) from: u64,
     pub(super) to: u64,
-    pub(super) pieces: Vec<Bytes>,
-    /// Given back when the part is there.
-    pub(super) rooms: Vec<Room>,
-    /// Where a copy goes that can be read at once.
+    pub(super) body: Body,
+    /// Where a copy goes that can be read at once; not of what is in the bucket already.
     pub(super) copy: Option<Path>,
+}
+
+/// Where a part's bytes are.
+pub(super) enum Body {
+    /// Here, with the room that they take, which is given back when the part is there.
+    Bytes { pieces: Vec<Bytes>, rooms: Vec<Room> },
+    /// In another object of the bucket.
+    Object { source: Path, range: Range<u64> },
 }
 
 impl SentPart {
     /// Sends a part in a task of its own. `slot` is given back when it is there, or lost.
-    pub(super) fn send(store: Arc<Inner>, multipart: &Multipart, load: Load, slot: OwnedSemaphorePermit) -> Self {
+    pub(super) fn send(store: Arc<Inner>, multipart: Multipart, load: Load, slot: OwnedSemaphorePermit) -> Self {
         let (tell, done) = watch::channel(None);
         let (number, from, to) = (load.number, load.from, load.to);
-        let (id, key) = (multipart.id.clone(), Path::from(multipart.key.as_str()));
         let task = tokio::spawn(async move {
-            let body = payload(load.pieces);
-            let index = load.number.saturating_sub(1) as usize;
-            let sent = store.multiparts.put_part(&key, &id, index, body.clone()).await;
-            tell.send_replace(Some(
-                sent.map(|part| part.content_id).map_err(|error| error.to_string()),
-            ));
-            if let Some(copy) = &load.copy
-                && let Err(error) = store.objects.put(copy, body).await
-            {
-                // Work begins later then: when the upload is complete.
-                tracing::warn!(%error, key = %copy, "a part can't be read before its upload is complete");
+            match load.body {
+                Body::Object { source, range } => {
+                    let copied = store.copy_part(&multipart, number, &source, range).await;
+                    tell.send_replace(Some(copied.map_err(|error| error.to_string())));
+                }
+                Body::Bytes { pieces, rooms } => {
+                    let (key, index) = (Path::from(multipart.key.as_str()), number.saturating_sub(1) as usize);
+                    let body = payload(pieces);
+                    let sent = store
+                        .multiparts
+                        .put_part(&key, &multipart.id, index, body.clone())
+                        .await;
+                    tell.send_replace(Some(
+                        sent.map(|part| part.content_id).map_err(|error| error.to_string()),
+                    ));
+                    if let Some(copy) = &load.copy
+                        && let Err(error) = store.objects.put(copy, body).await
+                    {
+                        // Work begins later then: when the upload is complete.
+                        tracing::warn!(%error, key = %copy, "a part can't be read before its upload is complete");
+                    }
+                    drop(rooms);
+                }
             }
-            drop((load.rooms, slot));
+            drop(slot);
         });
         Self {
             number,

@@ -21,8 +21,8 @@ use crate::{
 /// One object, to be read. Its bytes never change under the key.
 #[derive(Debug, Clone)]
 pub struct ObjectReader {
-    store: Arc<Inner>,
-    key: Path,
+    pub(super) store: Arc<Inner>,
+    pub(super) key: Path,
 }
 
 impl BucketStore {

@@ -8,7 +8,7 @@ use std::sync::{
 use bytes::Bytes;
 use reelway_domain::{Multipart, Offset, Staged, StagedChange, StoredPart, StoredRest, UploadId, WriterEpoch, limits};
 use tokio::{
-    sync::{Mutex, Semaphore},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
@@ -16,7 +16,7 @@ use super::{
     BucketStore,
     budget::Room,
     buffer::Buffer,
-    part::{Load, SentPart, offset},
+    part::{Body, Load, SentPart, offset},
     schedule::{PART_NUMBER_MAX, part_bytes},
 };
 use crate::{BlobError, Extent, Synced, error::Asked as _};
@@ -64,6 +64,13 @@ pub(super) struct State {
     spent: Vec<StoredRest>,
     /// What is in memory: from `begin` on, or from where the rests end.
     pub(super) buffer: Buffer,
+}
+
+/// What a part needs before it can be sent.
+pub(super) struct Next {
+    slot: OwnedSemaphorePermit,
+    multipart: Multipart,
+    number: u32,
 }
 
 /// Whether what a change records holds the bytes of this rest too.
@@ -243,10 +250,17 @@ impl Inner {
 
     /// Sends what lies behind the last part, as the next one.
     pub(super) async fn send_part(&self, state: &mut State) -> Result<(), BlobError> {
+        let (next, to) = (self.next(state).await?, state.buffer.to());
+        let (pieces, rooms) = self.everything(state).await?;
+        self.send(state, next, to, Body::Bytes { pieces, rooms });
+        Ok(())
+    }
+
+    /// What the next part needs. Waits while as many are on their way as may be.
+    pub(super) async fn next(&self, state: &mut State) -> Result<Next, BlobError> {
         let slot = Arc::clone(&self.slots).acquire_owned().await;
         let slot = slot.expect("the semaphore is never closed");
-        let multipart = self.multipart(state).await?;
-        let number = state.next_number;
+        let (multipart, number) = (self.multipart(state).await?, state.next_number);
         if number > PART_NUMBER_MAX {
             let why = "all part numbers are used up: it was taken over too often";
             return Err(BlobError::PartLost {
@@ -254,24 +268,34 @@ impl Inner {
                 why: why.to_owned(),
             });
         }
-        let (from, to) = (state.begin, state.buffer.to());
-        let (pieces, rooms) = self.everything(state).await?;
-        let copy = self.copies.then(|| self.bucket.inner.names.seen(self.id, number));
+        Ok(Next {
+            slot,
+            multipart,
+            number,
+        })
+    }
+
+    /// Sends what lies behind the last part up to `to`, which is this.
+    pub(super) fn send(&self, state: &mut State, next: Next, to: u64, body: Body) {
+        let Next {
+            slot,
+            multipart,
+            number,
+        } = next;
+        let copies = self.copies && matches!(body, Body::Bytes { .. });
         let load = Load {
             number,
-            from,
+            from: state.begin,
             to,
-            pieces,
-            rooms,
-            copy,
+            body,
+            copy: copies.then(|| self.bucket.inner.names.seen(self.id, number)),
         };
         let store = Arc::clone(&self.bucket.inner);
-        state.sent.push(SentPart::send(store, &multipart, load, slot));
+        state.sent.push(SentPart::send(store, multipart, load, slot));
         state.next_number += 1;
         state.begin = to;
         self.filling_bytes.store(part_bytes(to, state.size), Ordering::Relaxed);
         state.replace_rests();
-        Ok(())
     }
 
     /// The multipart upload, begun if there is none.

@@ -89,8 +89,13 @@ impl Ledger {
 }
 
 pub(super) async fn store(memory_bytes_max: Option<u64>) -> BucketStore {
-    let url = std::env::var("REELWAY_TEST_S3").expect("scripts/test sets REELWAY_TEST_S3");
     let endpoint = std::env::var("REELWAY_TEST_S3_ENDPOINT").expect("scripts/test sets REELWAY_TEST_S3_ENDPOINT");
+    store_at(&endpoint, memory_bytes_max).await
+}
+
+/// The same store, by way of this address.
+pub(super) async fn store_at(endpoint: &str, memory_bytes_max: Option<u64>) -> BucketStore {
+    let url = std::env::var("REELWAY_TEST_S3").expect("scripts/test sets REELWAY_TEST_S3");
     let settings = BucketSettings {
         endpoint: Some(endpoint.parse().unwrap()),
         upload_memory_bytes_max: memory_bytes_max,

@@ -1,13 +1,13 @@
-//! The few requests that `object_store` doesn't make: completing a multipart upload some of whose numbers are left out, and finding
-//! multipart uploads that nobody knows of, and their parts.
+//! The few requests that `object_store` doesn't make: completing a multipart upload some of whose numbers are left out, copying a range
+//! of an object as a part, and finding multipart uploads that nobody knows of, and their parts.
 //!
 //! They are the same XML on Amazon S3 (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>,
 //! `API_ListMultipartUploads`) and on Google Cloud Storage (<https://cloud.google.com/storage/docs/xml-api/post-object-complete>);
 //! they are signed differently.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, ops::Range, time::Duration};
 
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use object_store::{
     aws::{AwsAuthorizer, AwsCredentialProvider},
     client::{HttpClient, HttpRequestBody},
@@ -25,6 +25,10 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 /// The pause before the first repetition; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Which object a part is copied from, and which of its bytes.
+static COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
+static COPY_SOURCE_RANGE: HeaderName = HeaderName::from_static("x-amz-copy-source-range");
 
 /// Makes requests to one bucket.
 #[derive(Debug)]
@@ -154,6 +158,31 @@ impl Wire {
         self.send(Method::POST, &url, &body).await.map(drop)
     }
 
+    /// Copies these bytes of an object, named with its bucket, as a part: a key, a multipart upload and a number. To do it again changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`WireError::Refused`] also from stores that don't copy parts.
+    pub(crate) async fn copy_part(
+        &self,
+        (key, id, number): (&Path, &str, u32),
+        (bucket, source): (&str, &Path),
+        range: Range<u64>,
+    ) -> Result<(), WireError> {
+        let number = number.to_string();
+        let url = self.url(Some(key), &[("partNumber", &number), ("uploadId", id)]);
+        let last = range.end.saturating_sub(1);
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            (&COPY_SOURCE, escaped(bucket, source)),
+            (&COPY_SOURCE_RANGE, format!("bytes={}-{last}", range.start)),
+        ] {
+            let value = HeaderValue::from_str(&value).map_err(Box::<dyn Error + Send + Sync>::from)?;
+            headers.insert(name, value);
+        }
+        self.send_with(Method::PUT, &url, headers, "").await.map(drop)
+    }
+
     /// The multipart uploads under way whose keys lie below `prefix`.
     pub(crate) async fn begun(&self, prefix: &Path) -> Result<Vec<Begun>, WireError> {
         let (below, mut found, mut after) = (format!("{prefix}/"), Vec::new(), (String::new(), String::new()));
@@ -184,11 +213,18 @@ impl Wire {
         url
     }
 
-    /// Sends a request that may be repeated, until it is answered.
     async fn send(&self, method: Method, url: &Url, body: &str) -> Result<String, WireError> {
+        self.send_with(method, url, HeaderMap::new(), body).await
+    }
+
+    /// Sends a request that may be repeated, until it is answered.
+    async fn send_with(&self, method: Method, url: &Url, headers: HeaderMap, body: &str) -> Result<String, WireError> {
         let (begun, mut pause) = (Instant::now(), PAUSE_MIN);
         loop {
-            let (is_over, answer) = (begun.elapsed() > RETRY_MAX, self.send_once(&method, url, body).await);
+            let mut request = Request::new(HttpRequestBody::from(body.to_owned()));
+            *request.method_mut() = method.clone();
+            *request.headers_mut() = headers.clone();
+            let (is_over, answer) = (begun.elapsed() > RETRY_MAX, self.send_once(request, url).await);
             match answer {
                 Err(WireError::Refused { status, .. }) if !is_over && is_passing(status) => {}
                 Err(WireError::Failed(_)) if !is_over => {}
@@ -199,10 +235,8 @@ impl Wire {
         }
     }
 
-    async fn send_once(&self, method: &Method, url: &Url, body: &str) -> Result<String, WireError> {
+    async fn send_once(&self, mut request: Request<HttpRequestBody>, url: &Url) -> Result<String, WireError> {
         let failed = |error: Box<dyn Error + Send + Sync>| WireError::Failed(error);
-        let mut request = Request::new(HttpRequestBody::from(body.to_owned()));
-        *request.method_mut() = method.clone();
         *request.uri_mut() = url.as_str().parse().map_err(|error| failed(Box::new(error)))?;
         match &self.signing {
             Signing::Aws { credentials, region } => {
@@ -263,7 +297,21 @@ fn judged(status: StatusCode, body: &str) -> Result<String, WireError> {
 
 /// Whether the same request may be answered well later.
 fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT
+    (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::REQUEST_TIMEOUT
+}
+
+/// A bucket and a key as a header has them: each byte escaped that a URL may understand otherwise.
+fn escaped(bucket: &str, key: &Path) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    let bytes = bucket.bytes().chain(*b"/").chain(key.as_ref().bytes());
+    bytes
+        .map(|byte| match is_plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -285,6 +333,12 @@ mod tests {
         let denied = judged(StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>");
         assert!(matches!(denied, Err(WireError::Refused { status, .. }) if !is_passing(status)));
         assert!(judged(StatusCode::OK, "<CompleteMultipartUploadResult/>").is_ok());
+    }
+
+    #[test]
+    fn what_is_copied_is_named_as_urls_are() {
+        let key = Path::from("a b/c+d/e-f_g.1");
+        assert_eq!(escaped("my-bucket", &key), "my-bucket/a%20b/c%2Bd/e-f_g.1");
     }
 
     #[test]

@@ -7,6 +7,15 @@ use super::{entry::EntryId, trouble::Trouble};
 /// 1 while hints go through Redis, 0 while everybody looks for themselves.
 const UP: &str = "reelway_bus_up";
 const ERRORS: &str = "reelway_bus_errors_total";
+/// What can fail, as [`count`] names it.
+const OPERATIONS: [&str; 6] = ["connect", "follow", "publish", "sample", "script", "wake"];
+
+/// Makes the counters known before anything fails: of one that appears with its first event, nobody sees that event.
+pub(super) fn begin() {
+    for operation in OPERATIONS {
+        metrics::counter!(ERRORS, "op" => operation).increment(0);
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Health(Mutex<Standing>);

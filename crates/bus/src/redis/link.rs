@@ -40,6 +40,7 @@ enum State {
 impl Link {
     /// Connects, and connects again, until `ended`.
     pub(super) fn keep(runtime: &Handle, door: Arc<Door>, probe: String, ended: CancellationToken) -> Self {
+        health::begin();
         let (sender, state) = watch::channel(State::New);
         let health = Arc::<Health>::default();
         let keep = keep(door, probe, sender, Arc::clone(&health));

@@ -1,9 +1,9 @@
 //! Parts that clients put into the bucket themselves.
 
-use reelway_domain::{Multipart, Offset, Staged, WriterId};
+use reelway_domain::{Multipart, Offset, Staged, StoredPart, WriterId};
 
 use super::{db::Db, fixture::*, on_both};
-use crate::{Commit, DirectPart, DirectParts, NewUpload, Reserved, Upload};
+use crate::{Commit, Counted, DirectPart, DirectParts, NewUpload, Reserved, Upload};
 
 on_both!(
     parts_count_when_all_before_them_do,
@@ -11,6 +11,7 @@ on_both!(
     a_displaced_client_counts_nothing_and_its_numbers_are_not_used_again,
     no_more_than_a_few_are_out_at_a_time,
     nothing_is_left_of_a_complete_upload,
+    what_was_lost_is_handed_out_again_to_whoever_writes,
     jobs_wait_for_the_whole,
 );
 
@@ -54,7 +55,21 @@ impl Db {
             .map(|number| (*number, format!("\"e{number}\"")))
             .collect();
         let (id, epoch) = (writer.id, writer.writer_epoch);
-        self.catalog.count_direct_parts(id, epoch, LONG, &seen).await.unwrap()
+        let before = self
+            .catalog
+            .upload(&tenant(), id)
+            .await
+            .unwrap()
+            .unwrap()
+            .durable_offset
+            .0;
+        match self.catalog.count_direct_parts(id, epoch, LONG, &seen).await.unwrap() {
+            Counted::Done { upload, bytes } => {
+                assert_eq!(upload.durable_offset.0 - before, bytes);
+                Commit::Done(upload)
+            }
+            Counted::Superseded => Commit::Superseded,
+        }
     }
 
     async fn staged_of(&self, upload: &Upload) -> Staged {
@@ -189,6 +204,28 @@ async fn nothing_is_left_of_a_complete_upload(db: &Db) {
         .reserve_direct_parts(last.id, last.writer_epoch, LONG, &asked(1))
         .await;
     assert_eq!(late.unwrap(), Reserved::Superseded);
+}
+
+async fn what_was_lost_is_handed_out_again_to_whoever_writes(db: &Db) {
+    let writer = db.direct(40).await;
+    db.hand_out(&writer, &asked(4)).await;
+    db.count_parts(&writer, &[1, 2, 3]).await;
+    let (id, epoch) = (writer.id, writer.writer_epoch);
+    let kept = committed(db.catalog.lose_parts(id, epoch, LONG, &[2, 3]).await.unwrap());
+    assert_eq!(kept.durable_offset.0, 30, "offsets never go back");
+    let lost = |staged: Staged| staged.parts.iter().map(StoredPart::is_lost).collect::<Vec<_>>();
+    assert_eq!(lost(db.staged_of(&writer).await), [false, true, true]);
+    let again = db.hand_out(&writer, &asked(4)).await;
+    assert_eq!(numbers(&again), [2, 3, 4]);
+    assert_eq!((again[0].from.0, again[0].size_bytes), (10, 10));
+    db.count_parts(&writer, &[3, 4]).await;
+    let next = db.opened(&writer).await;
+    let displaced = db.catalog.lose_parts(id, epoch, LONG, &[1]).await.unwrap();
+    assert_eq!(displaced, Commit::Superseded);
+    assert_eq!(numbers(&db.hand_out(&next, &asked(4)).await), [2]);
+    db.count_parts(&next, &[2]).await;
+    assert_eq!(lost(db.staged_of(&next).await), [false; 4]);
+    assert!(db.hand_out(&next, &asked(4)).await.is_empty());
 }
 
 async fn jobs_wait_for_the_whole(db: &Db) {

@@ -11,7 +11,7 @@ use reelway_client::{Client, Endpoints, Trust};
 use crate::{error::CliError, secret};
 
 /// The variable with what is shown to servers, which has no flag.
-const TOKEN: &str = "REELWAY_TOKEN";
+pub(crate) const TOKEN: &str = "REELWAY_TOKEN";
 
 /// Where the servers are, and how to print what they say.
 #[derive(Debug, Clone, Args)]

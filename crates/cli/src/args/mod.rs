@@ -8,13 +8,13 @@ mod tenants;
 mod token;
 mod upload;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::{
-    client::{ClientArgs, trust},
+    client::{ClientArgs, TOKEN, trust},
     database::{CopyArgs, DatabaseArgs, DbCommand, MigrateArgs},
     resources::{JobArgs, JobsCommand, UploadsCommand},
     store::{LeftoversArgs, StoreCommand},
@@ -122,11 +122,20 @@ pub(crate) struct HealthArgs {
     pub(crate) live: bool,
 }
 
-/// What `reelway doctor` takes: what the node would be started with.
+/// What `reelway doctor` takes: what the node would be started with, and where a running deployment is to be tried.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
+    /// Try a running deployment too: a tiny video is uploaded, cut, resumed, encoded, fetched and removed
+    #[arg(long)]
+    pub(crate) e2e: bool,
+    /// Look for proxies before the edge that hold bytes or events back: where clients reach it [default with --e2e: --public-url]
+    #[arg(long, value_name = "URL", env = "REELWAY_EDGE_URL")]
+    pub(crate) edge_url: Option<String>,
+    /// Read the API key or token to show to the edge from this file. Without it, REELWAY_TOKEN is shown if it is set
+    #[arg(long, value_name = "FILE", env = "REELWAY_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Print JSON lines.
     #[arg(long)]
     pub(crate) json: bool,

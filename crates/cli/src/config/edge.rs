@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use reelway_edge::{AllowedOrigin, Network};
+use reelway_edge::{AllowedOrigin, Network, PublicBase};
 use reelway_rpc::TlsFiles;
 
 use super::ConfigError;
-use crate::serve_args::{PlaybackAccess, Role, ServeOptions};
+use crate::serve_args::{PlaybackAccess, PlaybackDelivery, Role, ServeOptions};
 
 /// The services that run elsewhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub(crate) struct EdgeConfig {
     pub(crate) trusted_proxies: Vec<Network>,
     /// Who may play.
     pub(crate) playback: PlaybackAccess,
+    /// How segments get to players.
+    pub(crate) delivery: PlaybackDelivery,
+    /// Where everybody may read the bucket.
+    pub(crate) playback_public_url: Option<PublicBase>,
     /// How many connections there may be; absent: the edge's own choice.
     pub(crate) connections: Option<usize>,
     /// How many connections there may be from one address; absent: the edge's own choice.
@@ -73,6 +77,8 @@ impl EdgeConfig {
             cors_origins: options.cors_origin.take().unwrap_or_default(),
             trusted_proxies: options.trusted_proxy.take().unwrap_or_default(),
             playback: options.playback.take().unwrap_or_default(),
+            delivery: options.playback_delivery.take().unwrap_or_default(),
+            playback_public_url: options.playback_public_url.take(),
             connections: options.http_connections.take().map(Into::into),
             connections_per_address: options.http_connections_per_address.take().map(Into::into),
         }

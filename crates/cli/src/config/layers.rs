@@ -33,10 +33,12 @@ impl ServeOptions {
         layered! {
             self over below:
                 role, data, http, grpc, upload_grpc, jobs_grpc, progress_grpc, admin, redis_ca_file, redis_prefix,
-                store, store_endpoint, store_encryption, store_storage_class, upload_memory, worker_slots, worker_memory, encoder_memory, encoder_stall, sandbox, source_pixels_max,
-                source_duration_max, source_streams_max, source_frame_rate_max, public_url, server, upload_url,
+                store, store_endpoint, store_encryption, store_storage_class, output_store, output_store_endpoint,
+                output_store_encryption, output_store_storage_class, upload_memory, worker_slots, worker_memory, encoder_memory, encoder_stall, sandbox, source_pixels_max,
+                source_duration_max, source_streams_max, source_audio_tracks_max, source_subtitle_tracks_max,
+                source_frame_rate_max, public_url, server, upload_url,
                 jobs_url, progress_url, upstream_ca, tls_cert, tls_key, tls_client_ca, cors_origin, trusted_proxy,
-                playback, tenant_bytes_max, tenant_uploads_open_max, rate_per_tenant, rate_per_address,
+                playback, playback_delivery, playback_public_url, tenant_bytes_max, tenant_uploads_open_max, rate_per_tenant, rate_per_address,
                 http_connections, http_connections_per_address, upload_expiry, upload_idle, stream_window, max_connection_age,
                 lame_duck, drain, grace, webhook_url, webhook_allow_private, otlp, trace_ratio, auth, jwt_jwks,
                 jwt_issuer, jwt_audience, jwt_algorithms, jwt_leeway, jwt_tenant_claim, jwt_scope_claim, insecure,

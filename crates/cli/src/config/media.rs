@@ -37,6 +37,11 @@ pub(super) fn take(options: &mut ServeOptions) -> Limits {
         pixels_max: options.source_pixels_max.take().unwrap_or(usual.pixels_max),
         duration_max: duration.map_or(usual.duration_max, |duration| duration.0),
         streams_max: options.source_streams_max.take().unwrap_or(usual.streams_max),
+        audio_tracks_max: options.source_audio_tracks_max.take().unwrap_or(usual.audio_tracks_max),
+        subtitle_tracks_max: options
+            .source_subtitle_tracks_max
+            .take()
+            .unwrap_or(usual.subtitle_tracks_max),
         frame_rate_max: options.source_frame_rate_max.take().unwrap_or(usual.frame_rate_max),
         memory_bytes_max: options
             .encoder_memory
@@ -52,6 +57,9 @@ pub(super) fn take(options: &mut ServeOptions) -> Limits {
 mod tests {
     use std::time::Duration;
 
+    use clap::CommandFactory as _;
+    use reelway_media::SourceSetting;
+
     use super::*;
     use crate::config::testing::config;
 
@@ -61,12 +69,27 @@ mod tests {
         assert_eq!(config(&[]).media.sandbox, SandboxLevel::Prefer);
     }
 
+    /// What a refused source names is there to be changed.
+    #[test]
+    fn every_setting_of_a_refusal_is_an_option() {
+        let mut command = crate::args::Cli::command();
+        let serve = command.find_subcommand_mut("serve").unwrap();
+        for setting in SourceSetting::ALL {
+            let is_option = serve
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some(setting.option()));
+            assert!(is_option, "{}", setting.option());
+        }
+    }
+
     #[test]
     fn limits_are_configured() {
         let flags = ["--sandbox", "require", "--source-duration-max", "90m"];
         let more = ["--source-pixels-max", "2073600", "--source-streams-max", "3"];
         let last = ["--source-frame-rate-max", "60", "--encoder-memory", "1G"];
-        let limits = config(&[&flags[..], &more, &last].concat()).media;
+        let tracks = ["--source-audio-tracks-max", "2", "--source-subtitle-tracks-max", "5"];
+        let limits = config(&[&flags[..], &more, &tracks, &last].concat()).media;
+        assert_eq!((limits.audio_tracks_max, limits.subtitle_tracks_max), (2, 5));
         assert_eq!(limits.sandbox, SandboxLevel::Require);
         assert_eq!(limits.duration_max, Duration::from_secs(5400));
         assert_eq!((limits.pixels_max, limits.streams_max), (2_073_600, 3));

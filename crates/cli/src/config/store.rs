@@ -38,6 +38,17 @@ pub(super) fn take(options: &mut ServeOptions) -> BucketSettings {
     }
 }
 
+/// Takes what is said of the bucket for what jobs make out of the options.
+pub(super) fn take_outputs(options: &mut ServeOptions) -> BucketSettings {
+    BucketSettings {
+        endpoint: options.output_store_endpoint.take(),
+        storage_class: options.output_store_storage_class.take(),
+        encryption: options.output_store_encryption.take().map(|given| given.0),
+        // Uploads go elsewhere.
+        upload_memory_bytes_max: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

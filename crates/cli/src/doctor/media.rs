@@ -19,7 +19,7 @@ pub(super) async fn findings(limits: &Limits) -> Vec<Finding> {
             findings.extend(filters(tools.features()));
             findings
         }
-        Err(error) => vec![Finding::failed("ffmpeg", &tools_failure(&error))],
+        Err(error) => vec![Finding::of_error("ffmpeg", &tools_failure(&error))],
     };
     findings.push(sandbox);
     findings
@@ -61,7 +61,8 @@ fn present(library: &'static str, is_there: bool, what: &str, without: &str) -> 
         Finding::new(library, Verdict::Ok, what)
     } else {
         let message = format!("this ffmpeg was built without it ({what}): {without}");
-        Finding::new(library, Verdict::Warning, message)
+        Finding::warning(library, message)
+            .advise("use an ffmpeg that was built with it; that of Debian has most of them")
     }
 }
 
@@ -71,12 +72,11 @@ fn sandbox(confinement: Confinement) -> Finding {
         (true, false) => Verdict::Warning,
         (true, true) => Verdict::Ok,
     };
-    let advice = if verdict == Verdict::Ok {
-        ""
-    } else {
-        "; use Linux 5.13 or newer with Landlock and seccomp before you take files from strangers"
-    };
-    Finding::new("sandbox", verdict, format!("{confinement}{advice}"))
+    let finding = Finding::new("sandbox", verdict, confinement.to_string());
+    if verdict == Verdict::Ok {
+        return finding;
+    }
+    finding.advise("use Linux 5.13 or newer with Landlock and seccomp before you take files from strangers")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use reelway_blob::Sharing;
 use reelway_media::Confinement;
 use reelway_rpc::STREAM_WINDOW_BYTES;
 
-use super::{auth, ports::grpc_ports, store_options, store_url::StoreUrl, upstream, webhooks};
+use super::{auth, delivery, ports::grpc_ports, store_options, store_url::StoreUrl, upstream, webhooks};
 use crate::{config::ServeConfig, error::CliError, serve_args::Role};
 
 /// Whoever asks clients to connect again more often has nothing else to do.
@@ -19,7 +19,7 @@ const LAME_DUCK_MAX: Duration = Duration::from_secs(300);
 type Rule = fn(&ServeConfig) -> Result<(), CliError>;
 
 /// All rules, in the order in which problems are told.
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     known_database,
     several_servers_need_postgres,
     several_servers_need_redis,
@@ -27,6 +27,7 @@ const RULES: [Rule; 15] = [
     plain_redis_prefix,
     several_servers_share_the_store,
     store_options::check,
+    delivery::check,
     upstream::check,
     understood_addresses,
     known_callers,
@@ -96,22 +97,28 @@ fn plain_redis_prefix(config: &ServeConfig) -> Result<(), CliError> {
 }
 
 fn several_servers_share_the_store(config: &ServeConfig) -> Result<(), CliError> {
-    let store = StoreUrl::of(config)?;
-    let is_needed = config.roles.iter().any(|role| role.uses_store());
-    if config.is_whole()
-        || !is_needed
-        || !matches!(
-            store,
-            StoreUrl::Disk {
-                sharing: Sharing::Exclusive,
-                ..
-            }
-        )
-    {
+    if config.is_whole() || !config.roles.iter().any(|role| role.uses_store()) {
         return Ok(());
     }
-    let message = "--store: some roles in this process mean others elsewhere, and this store belongs to one process";
-    Err(CliError::usage(message).hint("put it where all of them see it, and say so: --store 'file:///DIR?shared=true'"))
+    let stores = [
+        ("--store", Some(StoreUrl::of(config)?)),
+        ("--output-store", StoreUrl::of_outputs(config)?),
+    ];
+    for (option, store) in stores {
+        let Some(StoreUrl::Disk {
+            sharing: Sharing::Exclusive,
+            ..
+        }) = store
+        else {
+            continue;
+        };
+        let message = format!(
+            "{option}: some roles in this process mean others elsewhere, and this store belongs to one process"
+        );
+        let hint = format!("put it where all of them see it, and say so: {option} 'file:///DIR?shared=true'");
+        return Err(CliError::usage(message).hint(hint));
+    }
+    Ok(())
 }
 
 /// The addresses that this process listens on, with the options that decide them.

@@ -76,7 +76,7 @@ async fn upload(parts: &Parts, running: &mut Running, place: Place<'_>) -> Resul
     let shutdown = parts.stop.shutdown.clone();
     let uploads = UploadServer::new(
         parts.catalog.clone(),
-        parts.store().await?,
+        parts.stores().await?.sources,
         parts.bus.clone(),
         settings,
         shutdown.clone(),
@@ -93,12 +93,12 @@ async fn upload(parts: &Parts, running: &mut Running, place: Place<'_>) -> Resul
 }
 
 async fn jobs(parts: &Parts, running: &mut Running, place: Place<'_>) -> Result<GrpcServer, CliError> {
-    let (catalog, store) = (&parts.catalog, parts.store().await?);
+    let (catalog, stores) = (&parts.catalog, parts.stores().await?);
     let stop = || parts.stop.shutdown.clone();
     running.endless("relay", relay::run(catalog.clone(), parts.bus.clone(), stop()));
     running.endless("reaper", reaper::run(catalog.clone(), stop()));
-    running.endless("expirer", expirer::run(catalog.clone(), store.clone(), stop()));
-    running.endless("sweeper", sweeper::run(catalog.clone(), store.clone(), stop()));
+    running.endless("expirer", expirer::run(catalog.clone(), stores.sources.clone(), stop()));
+    running.endless("sweeper", sweeper::run(catalog.clone(), stores.clone(), stop()));
     running.endless("janitor", janitor::run(catalog.clone(), stop()));
     running.endless("gauges", gauges::run(catalog.clone(), stop()));
     let settings = webhooks::settings(&parts.config)?;
@@ -106,7 +106,7 @@ async fn jobs(parts: &Parts, running: &mut Running, place: Place<'_>) -> Result<
         "webhooks",
         reelway_jobs::webhooks::run(catalog.clone(), settings, stop()),
     );
-    let jobs = Jobs::new(catalog.clone(), store, parts.urls.clone());
+    let jobs = Jobs::new(catalog.clone(), stores.outputs, parts.urls.clone());
     // Jobs are looked at and steered without the store; only what deleted ones have made waits for it.
     Ok(place.provide(Role::Jobs, jobs.into_service(), false))
 }
@@ -142,7 +142,9 @@ pub(super) async fn edge(
         PlaybackAccess::Public => PlayAccess::Public,
         PlaybackAccess::Signed => PlayAccess::Signed(parts.auth.clone()),
     };
-    let play = play_router(parts.catalog.clone(), parts.store().await?, access);
+    let delivery = super::delivery::of(config)?;
+    let play = play_router(parts.catalog.clone(), parts.stores().await?.outputs, access, delivery);
+    let play = play.map_err(|error| CliError::usage(format!("--playback-delivery: {error}")))?;
     let front = Front {
         trusted_proxies: config.edge.trusted_proxies.clone(),
         address_limit: parts.limits.address.clone(),
@@ -184,7 +186,7 @@ pub(super) async fn worker(parts: &Parts, running: &mut Running) -> Result<(), C
     };
     let worker = Worker::new(
         parts.catalog.clone(),
-        parts.store().await?,
+        parts.stores().await?,
         parts.bus.clone(),
         tools,
         settings,
@@ -204,8 +206,8 @@ pub(super) fn common(parts: &Parts, running: &mut Running) {
         "catalog watch",
         parts.vitals.clone().watch_catalog(parts.catalog.clone(), last()),
     );
-    if let Some(store) = parts.opened_store() {
-        running.outlast_endless("store watch", parts.vitals.clone().watch_store(store.clone(), last()));
+    if let Some(stores) = parts.opened_stores() {
+        running.outlast_endless("store watch", parts.vitals.clone().watch_stores(stores.clone(), last()));
     }
     let (vitals, draining, last) = (parts.vitals.clone(), parts.stop.draining.clone(), last());
     running.outlast_endless("draining watch", async move {

@@ -1,6 +1,6 @@
 //! What can't be said of a store.
 
-use reelway_blob::BucketUrl;
+use reelway_blob::{BucketSettings, BucketUrl};
 
 use super::store_url::StoreUrl;
 use crate::{config::ServeConfig, error::CliError};
@@ -10,56 +10,66 @@ const UPLOAD_MEMORY_BYTES_MIN: u64 = 16 << 20;
 /// Classes of S3 whose objects must be brought back before anybody can read them, which takes minutes to days.
 const COLD_CLASSES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 
-/// Refuses options that the store has no use for, or that keep it from working.
+/// Refuses options that a store has no use for, or that keep it from working.
 ///
 /// # Errors
 /// A usage error that names the option.
 pub(super) fn check(config: &ServeConfig) -> Result<(), CliError> {
-    match StoreUrl::of(config)? {
-        StoreUrl::Disk { .. } => on_disk(config),
-        StoreUrl::Bucket(url) => in_bucket(config, &url),
+    let sources = StoreUrl::of(config)?;
+    fits("--store", &sources, &config.bucket)?;
+    if config.output_store.is_none() {
+        return nothing_given("--output-store", &config.output_bucket);
+    }
+    let outputs = StoreUrl::of_outputs(config)?.unwrap_or(sources);
+    fits("--output-store", &outputs, &config.output_bucket)
+}
+
+fn fits(option: &str, store: &StoreUrl, settings: &BucketSettings) -> Result<(), CliError> {
+    match store {
+        StoreUrl::Disk { .. } => nothing_given(option, settings),
+        StoreUrl::Bucket(url) => in_bucket(option, url, settings),
     }
 }
 
-fn on_disk(config: &ServeConfig) -> Result<(), CliError> {
-    let settings = &config.bucket;
+fn nothing_given(store: &str, settings: &BucketSettings) -> Result<(), CliError> {
     let given = [
-        ("--store-endpoint", settings.endpoint.is_some()),
-        ("--store-encryption", settings.encryption.is_some()),
-        ("--store-storage-class", settings.storage_class.is_some()),
-        ("--upload-memory", settings.upload_memory_bytes_max.is_some()),
+        (format!("{store}-endpoint"), settings.endpoint.is_some()),
+        (format!("{store}-encryption"), settings.encryption.is_some()),
+        (format!("{store}-storage-class"), settings.storage_class.is_some()),
+        ("--upload-memory".to_owned(), settings.upload_memory_bytes_max.is_some()),
     ];
     let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given) else {
         return Ok(());
     };
-    let message = format!("{option}: it is for a store that is a bucket, and this one is a directory");
-    Err(CliError::usage(message).hint("say --store s3://BUCKET/PREFIX, or leave the option out"))
+    let message = format!("{option}: it is for a {store} that is a bucket, and this one is none");
+    Err(CliError::usage(message).hint(format!("say {store} s3://BUCKET/PREFIX, or leave the option out")))
 }
 
-fn in_bucket(config: &ServeConfig, url: &BucketUrl) -> Result<(), CliError> {
-    let settings = &config.bucket;
+fn in_bucket(store: &str, url: &BucketUrl, settings: &BucketSettings) -> Result<(), CliError> {
     if let Some(endpoint) = &settings.endpoint {
         let is_known = matches!(endpoint.scheme(), "http" | "https");
         // A URL with a password would show it wherever the endpoint is shown.
         if !is_known || !endpoint.username().is_empty() || endpoint.password().is_some() {
-            return Err(CliError::usage("--store-endpoint: it must look like https://HOST:PORT"));
+            let message = format!("{store}-endpoint: it must look like https://HOST:PORT");
+            return Err(CliError::usage(message));
         }
     }
     if url.is_google() && settings.encryption.is_some() {
-        let message = "--store-encryption: Google Cloud Storage encrypts everything";
+        let message = format!("{store}-encryption: Google Cloud Storage encrypts everything");
         return Err(CliError::usage(message).hint("set a default key of the bucket to use one of your own"));
     }
     if let Some(class) = &settings.storage_class {
+        let option = format!("{store}-storage-class {class}");
         let is_name = !class.is_empty()
             && class
                 .bytes()
                 .all(|c| c.is_ascii_uppercase() || b"0123456789_-".contains(&c));
         if !is_name {
-            let message = format!("--store-storage-class {class}: it must be a name like STANDARD_IA");
+            let message = format!("{option}: it must be a name like STANDARD_IA");
             return Err(CliError::usage(message));
         }
         if !url.is_google() && COLD_CLASSES.contains(&class.as_str()) {
-            let message = format!("--store-storage-class {class}: what is in it can't be read at once");
+            let message = format!("{option}: what is in it can't be read at once");
             return Err(CliError::usage(message).hint("GLACIER_IR can, and lifecycle rules can move old sources later"));
         }
     }
@@ -107,6 +117,27 @@ mod tests {
             let error = check(&config(&["--store", store, option, value])).expect_err(value);
             assert!(error.message.starts_with(option), "{error}");
             assert!(!error.message.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_the_store_for_outputs_fits_that_one() {
+        let of = |outputs: &[&str], option: &[&str]| {
+            let options = [&["--store", "file:///srv/reelway"], outputs, option].concat();
+            check(&config(&options))
+        };
+        let class = ["--output-store-storage-class", "STANDARD_IA"];
+        let bucket = ["--output-store", "s3://b/p"];
+        assert!(of(&bucket, &class).is_ok());
+        for (outputs, option) in [
+            (&[][..], class),
+            (&["--output-store", "file:///srv/other"], class),
+            (&bucket, ["--output-store-storage-class", "GLACIER"]),
+            (&["--output-store", "gs://b/p"], ["--output-store-encryption", "AES256"]),
+            (&bucket, ["--output-store-endpoint", "http://key:secret@127.0.0.1"]),
+        ] {
+            let error = of(outputs, &option).expect_err(option[1]);
+            assert!(error.message.starts_with(option[0]), "{error}");
         }
     }
 }

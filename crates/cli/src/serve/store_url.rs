@@ -1,11 +1,11 @@
-//! What `--store` names.
+//! What `--store` and `--output-store` name.
 
 use std::{
     fmt, io,
     path::{Path, PathBuf},
 };
 
-use reelway_blob::{BlobError, BucketStore, BucketUrl, DiskStore, Sharing, Store};
+use reelway_blob::{BlobError, BucketSettings, BucketStore, BucketUrl, DiskStore, Sharing, Store};
 
 use crate::{config::ServeConfig, error::CliError};
 
@@ -30,7 +30,7 @@ impl StoreUrl {
     /// A usage error if it is neither a directory nor a bucket.
     pub(crate) fn of(config: &ServeConfig) -> Result<Self, CliError> {
         match &config.store {
-            Some(url) => parse(url),
+            Some(url) => parse("--store", url),
             None => Ok(Self::Disk {
                 dir: config.data.join("store"),
                 sharing: Sharing::Exclusive,
@@ -38,11 +38,30 @@ impl StoreUrl {
         }
     }
 
-    /// Opens the store.
+    /// The store for what jobs make, if another one than [`Self::of`] is named.
+    ///
+    /// # Errors
+    /// A usage error if it is neither a directory nor a bucket.
+    pub(crate) fn of_outputs(config: &ServeConfig) -> Result<Option<Self>, CliError> {
+        let Some(url) = &config.output_store else {
+            return Ok(None);
+        };
+        let (sources, outputs) = (Self::of(config)?, parse("--output-store", url)?);
+        // The prefix of a bucket may be said twice, with settings that differ; a directory has none.
+        let is_same = sources == outputs && (config.bucket == config.output_bucket || outputs.is_disk());
+        Ok((!is_same).then_some(outputs))
+    }
+
+    /// Whether it is a directory.
+    pub(crate) fn is_disk(&self) -> bool {
+        matches!(self, Self::Disk { .. })
+    }
+
+    /// Opens the store; `settings` say how a bucket is used.
     ///
     /// # Errors
     /// Why it can't be used.
-    pub(crate) async fn open(self, config: &ServeConfig) -> Result<Store, BlobError> {
+    pub(crate) async fn open(self, settings: &BucketSettings) -> Result<Store, BlobError> {
         match self {
             Self::Disk { dir, sharing } => {
                 let place = dir.clone();
@@ -54,7 +73,7 @@ impl StoreUrl {
                 };
                 Ok(opened.map_err(failed)??.into())
             }
-            Self::Bucket(url) => Ok(BucketStore::open(&url, &config.bucket).await?.into()),
+            Self::Bucket(url) => Ok(BucketStore::open(&url, settings).await?.into()),
         }
     }
 }
@@ -68,8 +87,8 @@ impl fmt::Display for StoreUrl {
     }
 }
 
-fn parse(url: &str) -> Result<StoreUrl, CliError> {
-    let refused = |why: String| CliError::usage(format!("--store {url}: {why}"));
+fn parse(option: &str, url: &str) -> Result<StoreUrl, CliError> {
+    let refused = |why: String| CliError::usage(format!("{option} {url}: {why}"));
     if url.starts_with("s3://") || url.starts_with("gs://") {
         let bucket = url.parse().map(StoreUrl::Bucket);
         return bucket.map_err(|_| refused("it must look like s3://BUCKET/PREFIX or gs://BUCKET/PREFIX".to_owned()));
@@ -100,6 +119,7 @@ fn parse(url: &str) -> Result<StoreUrl, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::testing::config;
 
     #[test]
     fn a_directory_is_shared_only_if_that_is_said() {
@@ -110,8 +130,28 @@ mod tests {
             ("file:///srv/reelway?shared=true", Sharing::Shared),
         ] {
             let dir = PathBuf::from("/srv/reelway");
-            assert_eq!(parse(url).expect(url), StoreUrl::Disk { dir, sharing }, "{url}");
+            assert_eq!(
+                parse("--store", url).expect(url),
+                StoreUrl::Disk { dir, sharing },
+                "{url}"
+            );
         }
+    }
+
+    #[test]
+    fn outputs_have_a_store_of_their_own_only_if_it_is_another() {
+        let of = |options: &[&str]| StoreUrl::of_outputs(&config(options)).expect("good options");
+        assert_eq!(of(&["--store", "s3://b/p"]), None);
+        for url in ["s3://b/p", "file:///srv/reelway"] {
+            assert_eq!(of(&["--store", url, "--output-store", url]), None, "{url}");
+        }
+        for outputs in ["s3://b/q", "gs://b/p", "file:///srv/reelway"] {
+            let found = of(&["--store", "s3://b/p", "--output-store", outputs]);
+            assert_eq!(found, Some(parse("", outputs).expect(outputs)));
+        }
+        let class = ["--output-store-storage-class", "STANDARD_IA"];
+        let same = ["--store", "s3://b/p", "--output-store", "s3://b/p"];
+        assert!(of(&[&same[..], &class].concat()).is_some(), "in another class");
     }
 
     #[test]
@@ -126,7 +166,8 @@ mod tests {
             ("file:///srv?shared", "\"shared\""),
             ("file:///srv?shared=true&shared=false", "twice"),
         ] {
-            let error = parse(url).expect_err(url);
+            let error = parse("--output-store", url).expect_err(url);
+            assert!(error.message.starts_with("--output-store"), "{error}");
             assert!(error.message.contains(named), "{url}: {error}");
         }
     }

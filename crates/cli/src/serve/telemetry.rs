@@ -55,6 +55,9 @@ pub(super) fn start(config: &ServeConfig) -> Result<Telemetry, CliError> {
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|error| CliError::failed("TELEMETRY", format!("metrics: {error}")))?;
     metrics::gauge!("reelway_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    for name in config.roles.iter().filter_map(Role::to_possible_value) {
+        metrics::gauge!("reelway_role", "role" => name.get_name().to_owned()).set(1.0);
+    }
     if config.roles.contains(&Role::Worker) {
         let sandbox = Confinement::of_this_kernel(config.media.sandbox);
         metrics::gauge!("reelway_sandbox_level").set(f64::from(sandbox.level()));

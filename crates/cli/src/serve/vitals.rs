@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use reelway_blob::Store;
+use reelway_blob::Stores;
 use reelway_catalog::Catalog;
 use reelway_edge::Readiness;
 use tokio::{
@@ -129,7 +129,7 @@ impl Vitals {
             let used = connections.open.saturating_sub(connections.idle);
             metrics::gauge!("reelway_database_connections", "state" => "used").set(used);
             metrics::gauge!("reelway_database_connections", "state" => "idle").set(connections.idle);
-            let answer = timeout(CATALOG_ANSWER_MAX, catalog.ping()).await;
+            let answer = timed(Part::Catalog, timeout(CATALOG_ANSWER_MAX, catalog.ping())).await;
             told(answer, "the database does not answer")
         };
         shutdown
@@ -137,10 +137,13 @@ impl Vitals {
             .await;
     }
 
-    /// Looks at the store until `shutdown`.
-    pub(super) async fn watch_store(self, store: Store, shutdown: CancellationToken) {
+    /// Looks at the stores until `shutdown`.
+    pub(super) async fn watch_stores(self, stores: Stores, shutdown: CancellationToken) {
         let look = || async {
-            let answer = timeout(STORE_ANSWER_MAX, store.check()).await;
+            let answer = timed(Part::Store, timeout(STORE_ANSWER_MAX, stores.check())).await;
+            if let Ok(Ok(Some(bytes))) = timeout(STORE_ANSWER_MAX, stores.free_bytes()).await {
+                free(bytes);
+            }
             told(answer, "the store does not answer")
         };
         shutdown
@@ -187,6 +190,23 @@ fn gauge(part: Part, is_up: bool) {
     if matches!(part, Part::Catalog | Part::Store) {
         metrics::gauge!("reelway_dependency_up", "dependency" => part.name()).set(f64::from(u8::from(is_up)));
     }
+}
+
+/// Measures how long a look takes.
+async fn timed<T>(part: Part, look: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let seen = look.await;
+    let took = begun.elapsed().as_secs_f64();
+    metrics::histogram!("reelway_dependency_check_seconds", "dependency" => part.name()).record(took);
+    seen
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a disk of 2^53 bytes may be told a little wrong"
+)]
+fn free(bytes: u64) {
+    metrics::gauge!("reelway_store_free_bytes").set(bytes as f64);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use reelway::v1;
-use reelway_client::{Activity, UploadProgress};
+use reelway_client::{Activity, Error, UploadProgress};
 use tokio::{fs::File, sync::watch, time};
 
 use super::{
@@ -173,22 +173,24 @@ async fn transfer(
 
 async fn send(
     context: &Context<'_>,
-    upload: v1::Upload,
+    mut upload: v1::Upload,
     source: &Source,
     progress: &watch::Sender<UploadProgress>,
     reporter: &Reporter,
 ) -> Result<(), CliError> {
     if context.args.direct {
-        match context
-            .client
-            .upload_direct(upload.clone(), &source.path, progress)
-            .await
-        {
-            Err(reelway_client::Error::Refused(refusal)) if refusal.reason == "DIRECT_UNAVAILABLE" => {
-                reporter.note(format_args!("the bytes go through the server: {}", refusal.message));
-            }
-            sent => return Ok(sent.map(drop)?),
-        }
+        let sent = context.client.upload_direct(upload.clone(), &source.path, progress);
+        let Err(error) = sent.await else { return Ok(()) };
+        let Some(why) = not_directly(&error) else {
+            return Err(error.into());
+        };
+        reporter.note(format_args!("the bytes go through the server: {why}"));
+        let request = v1::GetUploadRequest {
+            upload_id: upload.id,
+            end_writer: false,
+        };
+        // Some may be in the bucket already.
+        upload = context.client.get_upload(request).await?;
     }
     match context.args.limit_rate {
         None => context.client.upload_file(upload, &source.path, progress).await?,
@@ -204,6 +206,17 @@ async fn send(
         }
     };
     Ok(())
+}
+
+/// Why bytes that don't get into the bucket from here may get there through the server; `None` if that makes no difference.
+fn not_directly(error: &Error) -> Option<String> {
+    match error {
+        Error::Refused(refusal) if matches!(&*refusal.reason, "DIRECT_UNAVAILABLE" | "UNIMPLEMENTED") => {
+            Some(refusal.message.clone())
+        }
+        Error::Bucket(_) => Some(error.to_string()),
+        _ => None,
+    }
 }
 
 async fn tell_progress(

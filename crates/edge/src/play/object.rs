@@ -1,17 +1,18 @@
 //! Segments and pictures in a bucket: passed on as they come, whole or one range of them (RFC 9110 section 14).
 
 use axum::{body::Body, extract::Request, response::Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use reelway_blob::ObjectReader;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use reelway_blob::{ByteSpan, ObjectReader, Opened};
 use reelway_domain::{Failure, Reason};
 
 use super::unread;
 
-/// The answer to a request for this object. Several ranges at once are answered with all of it, which a server may do.
+/// The answer to a request for this object, with one request to the bucket at most. Several ranges at once are answered with all of
+/// it, which a server may do.
 pub(super) async fn answer(object: &ObjectReader, request: Request) -> Result<Response, Failure> {
-    let size = object.size_bytes().await.map_err(unread)?;
-    let tag = format!("\"{:x}-{size:x}\"", object.fingerprint());
-    let (headers, is_head) = (request.headers(), request.method() == http::Method::HEAD);
+    // What an object holds never changes under its key.
+    let tag = format!("\"{:016x}\"", object.fingerprint());
+    let headers = request.headers();
     let mut response = Response::new(Body::empty());
     if says(headers, header::IF_NONE_MATCH, &tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -23,63 +24,65 @@ pub(super) async fn answer(object: &ObjectReader, request: Request) -> Result<Re
     let wanted = headers
         .get(header::RANGE)
         .filter(|_| is_same)
-        .and_then(|range| range.to_str().ok());
-    let (from, to) = match wanted.map_or(Wanted::All, |range| parse(range, size)) {
-        Wanted::All => (0, size),
-        Wanted::Part(from, to) => {
-            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(
-                &mut response,
-                header::CONTENT_RANGE,
-                &format!("bytes {from}-{}/{size}", to - 1),
-            )?;
-            (from, to)
-        }
-        Wanted::Nothing => {
-            *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-            set(&mut response, header::CONTENT_RANGE, &format!("bytes */{size}"))?;
-            return Ok(response);
-        }
+        .and_then(|range| parse(range.to_str().ok()?))
+        .unwrap_or(ByteSpan::Whole);
+    let found = find(object, wanted, request.method() == Method::HEAD).await?;
+    let size = found.size_bytes;
+    let Some((from, to)) = found.bytes else {
+        *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+        set(&mut response, header::CONTENT_RANGE, &format!("bytes */{size}"))?;
+        return Ok(response);
     };
+    if wanted != ByteSpan::Whole {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let range = format!("bytes {from}-{}/{size}", to.saturating_sub(1));
+        set(&mut response, header::CONTENT_RANGE, &range)?;
+    }
     set(&mut response, header::CONTENT_LENGTH, &(to - from).to_string())?;
     set(&mut response, header::ACCEPT_RANGES, "bytes")?;
-    if !is_head {
-        *response.body_mut() = Body::from_stream(object.stream(from, to).await.map_err(unread)?);
-    }
+    *response.body_mut() = found.body;
     tagged(response, &tag)
 }
 
-/// What a client wants of an object.
-#[derive(Debug, PartialEq, Eq)]
-enum Wanted {
-    All,
-    /// From the first up to the second.
-    Part(u64, u64),
-    /// What is not there.
-    Nothing,
+/// What the bucket has of what is wanted.
+struct Found {
+    size_bytes: u64,
+    /// From where up to where; `None`: nothing.
+    bytes: Option<(u64, u64)>,
+    body: Body,
+}
+
+async fn find(object: &ObjectReader, wanted: ByteSpan, is_head: bool) -> Result<Found, Failure> {
+    let (size_bytes, bytes, body) = if is_head {
+        let size_bytes = object.size_bytes().await.map_err(unread)?;
+        (size_bytes, wanted.within(size_bytes), Body::empty())
+    } else {
+        match object.open(wanted).await.map_err(unread)? {
+            Opened::Outside { size_bytes } => (size_bytes, None, Body::empty()),
+            Opened::Bytes(open) => {
+                let bytes = Some((open.from, open.to));
+                (open.size_bytes, bytes, Body::from_stream(open.into_stream()))
+            }
+        }
+    };
+    Ok(Found {
+        size_bytes,
+        bytes,
+        body,
+    })
 }
 
 /// One range of bytes. What is not understood is as if it were not there (RFC 9110 section 14.2).
-fn parse(range: &str, size: u64) -> Wanted {
-    let Some((first, last)) = range
-        .strip_prefix("bytes=")
-        .and_then(|range| range.trim().split_once('-'))
-    else {
-        return Wanted::All;
-    };
+fn parse(range: &str) -> Option<ByteSpan> {
+    let (first, last) = range.strip_prefix("bytes=")?.trim().split_once('-')?;
     let number = |text: &str| text.parse::<u64>().ok();
     match (first, last) {
-        ("", length) => match number(length) {
-            None => Wanted::All,
-            Some(0) => Wanted::Nothing,
-            Some(length) => Wanted::Part(size.saturating_sub(length), size),
-        },
-        (first, last) => match (number(first), number(last)) {
-            (Some(first), _) if first >= size => Wanted::Nothing,
-            (Some(first), None) if last.is_empty() => Wanted::Part(first, size),
-            (Some(first), Some(last)) if first <= last => Wanted::Part(first, size.min(last.saturating_add(1))),
-            _ => Wanted::All,
-        },
+        ("", length) => number(length).map(ByteSpan::Last),
+        (first, "") => number(first).map(ByteSpan::From),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            (first <= last).then(|| ByteSpan::Between(first, last.saturating_add(1)))
+        }
     }
 }
 
@@ -109,19 +112,17 @@ mod tests {
     #[test]
     fn one_range_or_all() {
         for (range, wanted) in [
-            ("bytes=0-0", Wanted::Part(0, 1)),
-            ("bytes=2-", Wanted::Part(2, 10)),
-            ("bytes=-3", Wanted::Part(7, 10)),
-            ("bytes=-30", Wanted::Part(0, 10)),
-            ("bytes=8-99", Wanted::Part(8, 10)),
-            ("bytes=10-", Wanted::Nothing),
-            ("bytes=-0", Wanted::Nothing),
-            ("bytes=3-2", Wanted::All),
-            ("bytes=0-1,3-4", Wanted::All),
-            ("bytes=x", Wanted::All),
-            ("lines=0-1", Wanted::All),
+            ("bytes=0-0", Some(ByteSpan::Between(0, 1))),
+            ("bytes=2-", Some(ByteSpan::From(2))),
+            ("bytes=-3", Some(ByteSpan::Last(3))),
+            ("bytes=8-99", Some(ByteSpan::Between(8, 100))),
+            ("bytes=-", None),
+            ("bytes=3-2", None),
+            ("bytes=0-1,3-4", None),
+            ("bytes=x", None),
+            ("lines=0-1", None),
         ] {
-            assert_eq!(parse(range, 10), wanted, "{range}");
+            assert_eq!(parse(range), wanted, "{range}");
         }
     }
 }

@@ -1,3 +1,5 @@
+mod bucket;
+
 use std::io::Read as _;
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -71,16 +73,6 @@ fn there_is_a_download_only_if_one_was_made() {
     assert!(locate(&without, "download.mp4").is_none());
     let job = JobId::new();
     assert_eq!(kept_as(job), format!("attachment; filename=\"{job}.mp4\""));
-}
-
-#[test]
-fn every_kind_of_file_has_its_media_type() {
-    let named = |path: &str| (media_type(path).name, media_type(path).is_text);
-    assert_eq!(named("master.m3u8"), ("application/vnd.apple.mpegurl", true));
-    assert_eq!(named("manifest.mpd"), ("application/dash+xml", true));
-    assert_eq!(named("c/subtitles-0000-e1/subtitles.vtt"), ("text/vtt", true));
-    assert_eq!(named("c/storyboard-0000-e1/a.jpg"), ("image/jpeg", false));
-    assert_eq!(named("download.mp4"), ("video/mp4", false));
 }
 
 #[test]

@@ -61,7 +61,7 @@ async fn a_page_finds_where_the_tail_goes_and_puts_it_there() {
         );
         assert_eq!(told, (Some("200000"), Some("0"), None));
         let id: UploadId = resource.rsplit('/').next().unwrap().parse().unwrap();
-        let kept = node.store.tail_path(id, reelway_domain::Offset(200_000));
+        let kept = node.disk().tail_path(id, reelway_domain::Offset(200_000));
         assert_eq!(std::fs::read(kept).unwrap(), file[TAIL..]);
         let another = put(&node, &path, "bytes 200001-299999/300000", &file[TAIL + 1..]).await;
         assert_eq!(
@@ -106,7 +106,7 @@ async fn what_is_wrong_is_refused_and_leaves_nothing() {
         wire.write(head.as_bytes()).await;
         assert_eq!(wire.answer("PUT").await.status, 413);
     }
-    assert_eq!(node.store.list_tails().await.unwrap(), []);
+    assert_eq!(node.disk().list_tails().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn a_body_that_is_cut_is_no_tail() {
     let mut wire = Wire::connect(node.address).await;
     wire.write(head.as_bytes()).await;
     wire.write(&file[TAIL..250_000]).await;
-    let drafts = async || node.store.list_tails().await.unwrap().len();
+    let drafts = async || node.disk().list_tails().await.unwrap().len();
     until(async || drafts().await == 1).await;
     wire.reset();
     until(async || drafts().await == 0).await;

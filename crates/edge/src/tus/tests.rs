@@ -15,7 +15,7 @@ mod takeover;
 mod termination;
 mod with_upload;
 
-use crate::testing::{Node, wire::Answer};
+use crate::testing::{At, Node, on_both, wire::Answer};
 
 const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
 const OCTETS: (&str, &str) = ("Content-Type", "application/offset+octet-stream");

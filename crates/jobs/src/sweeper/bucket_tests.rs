@@ -96,3 +96,37 @@ async fn an_upload_that_arrives_keeps_what_its_row_names() {
     assert!(!left.is_empty(), "copies of parts go with the upload");
     assert!(left.iter().all(|held| held.key.contains("/seen-")), "{left:?}");
 }
+
+#[tokio::test]
+async fn both_stores_are_swept_even_if_one_can_not_be() {
+    let (fixture, outputs) = (Fixture::new().await, bucket().await);
+    let known = fixture.upload_with_job().await;
+    let (key, lost) = ("video/0.m4s".parse().unwrap(), UploadId::new());
+    for job in [JobId::new(), known.job.unwrap()] {
+        outputs.output(job).write(&key, Bytes::from_static(b"x")).await.unwrap();
+    }
+    fixture.store.create_upload(lost).await.unwrap();
+    let stores = Stores {
+        sources: fixture.bytes.clone(),
+        outputs: outputs.clone().into(),
+    };
+    let later = after(LEFTOVER_AGE_MIN);
+    sweep_all(&fixture.catalog, &stores, later).await.unwrap();
+    let (left, id) = (held(&outputs).await, known.job.unwrap().to_string());
+    assert!(left.len() == 1 && left[0].key.contains(&id), "{left:?}");
+    assert!(!fixture.store.upload_path(lost, FileEpoch::FIRST).exists());
+    assert!(fixture.store.upload_path(known.id, known.file_epoch).exists());
+
+    outputs
+        .output(JobId::new())
+        .write(&key, Bytes::from_static(b"x"))
+        .await
+        .unwrap();
+    // The disk breaks: its directory of uploads is a file.
+    let dir = fixture.store.upload_path(known.id, known.file_epoch);
+    let uploads = dir.parent().and_then(std::path::Path::parent).unwrap();
+    std::fs::rename(uploads, uploads.with_extension("away")).unwrap();
+    std::fs::write(uploads, b"").unwrap();
+    assert!(sweep_all(&fixture.catalog, &stores, later).await.is_err());
+    assert_eq!(held(&outputs).await, left, "the other store was swept");
+}

@@ -2,9 +2,9 @@
 
 use crate::{ChunkPlan, Plan, PlanView, SegmentPlan, TICKS_PER_SECOND, VideoPlan};
 
-/// A trial encodes at most one part in so many of the source; with what measuring takes, a third as much again, it is 3 % of
+/// A trial encodes at most one part in so many of the source; with what measuring takes, a fifth as much again, it is 2 % of
 /// the work.
-const WORK_PARTS: i64 = 45;
+const WORK_PARTS: i64 = 60;
 /// The most excerpts.
 const EXCERPTS_MAX: i64 = 3;
 /// How long one is, in milliseconds.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// One frame in so many is compared: neighbours are alike, and comparing costs as much as encoding.
-const EVERY: u32 = 5;
+const EVERY: u32 = 10;
 /// The most that ffmpeg writes about a frame, in bits a second of excerpt; the file limit is far above.
 const STATS_BITS: u32 = 1_000_000;
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use reelway_domain::Reason;
 
-use super::{graph, seconds};
+use super::{chunk::seek_us, graph, seconds};
 use crate::{
-    Error, VideoPlan, Workspace, ffmpeg,
+    ChunkPlan, Error, TICKS_PER_SECOND, VideoPlan, Workspace, ffmpeg,
     input::{self, Args},
     sandbox::file_url,
 };
@@ -19,8 +19,19 @@ const SIDE_PIXELS_MAX: u32 = 1280;
 const POSTER_BYTES_MAX: u64 = 16 << 20;
 /// The picture is taken after this share of the video: the first ones are often black.
 const SHARE: i64 = 10;
-/// In shorter clips the first frame is taken, in microseconds.
-const SHORT_US: i64 = 1_000_000;
+/// In shorter clips the first frame is taken, in ticks.
+const SHORT_TICKS: i64 = TICKS_PER_SECOND;
+
+/// Where the picture is taken, in microseconds from the container's start.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    /// The first picture there is.
+    Start,
+    /// A keyframe is looked for here, and nothing else decoded.
+    Keyframe(i64),
+    /// This instant, to which is decoded from the keyframe before it.
+    Instant(i64),
+}
 
 /// Takes one picture into `poster.jpg` in `work.scratch`.
 ///
@@ -28,20 +39,14 @@ const SHORT_US: i64 = 1_000_000;
 /// [`Error::Cancelled`], `ENCODER_STALLED`, `STORAGE_FULL`, `ENCODER_FAILED`.
 pub async fn take_poster(work: &Workspace<'_>, video: &VideoPlan) -> Result<PathBuf, Error> {
     let file = work.scratch.join(FILE_NAME);
-    let ticks: i64 = video.chunks.iter().map(crate::ChunkPlan::duration_ticks).sum();
-    let duration_us = ticks.saturating_mul(100) / 9;
-    if duration_us >= SHORT_US {
-        let base_us = video
-            .time_base
-            .to_us(video.base_pts)
-            .saturating_sub(video.container_start_us);
-        take(work, video, Some(base_us.saturating_add(duration_us / SHARE)), &file).await?;
+    if let Some(at) = place(video) {
+        take(work, video, at, &file).await?;
         if has_bytes(&file).await {
             return Ok(file);
         }
     }
     // The first frame is there if any is.
-    take(work, video, None, &file).await?;
+    take(work, video, At::Start, &file).await?;
     if has_bytes(&file).await {
         Ok(file)
     } else {
@@ -50,12 +55,35 @@ pub async fn take_poster(work: &Workspace<'_>, video: &VideoPlan) -> Result<Path
     }
 }
 
-async fn take(work: &Workspace<'_>, video: &VideoPlan, at_us: Option<i64>, file: &Path) -> Result<(), Error> {
+/// Where a picture is neither black nor dear: at the keyframe that the chunk there is decoded from, or in the first seconds, behind
+/// the one keyframe that they have. `None` in a short clip.
+fn place(video: &VideoPlan) -> Option<At> {
+    let ticks: i64 = video.chunks.iter().map(ChunkPlan::duration_ticks).sum();
+    if ticks < SHORT_TICKS {
+        return None;
+    }
+    let at = ticks / SHARE;
+    let chunk = video
+        .chunks
+        .partition_point(|chunk| chunk.start_ticks() <= at)
+        .saturating_sub(1);
+    let key = video.chunks.get(chunk)?.seek_pts.filter(|key| *key > video.base_pts);
+    if let (Some(_), Some(us)) = (key, seek_us(video, chunk, 0)) {
+        return Some(At::Keyframe(us));
+    }
+    let base_us = video.time_base.to_us(video.base_pts);
+    let base_us = base_us.saturating_sub(video.container_start_us);
+    Some(At::Instant(base_us.saturating_add(at.saturating_mul(100) / 9)))
+}
+
+async fn take(work: &Workspace<'_>, video: &VideoPlan, at: At, file: &Path) -> Result<(), Error> {
     let mut args = Vec::new();
     args.words(["-an", "-threads", "1"]);
     args.extend(input::guards(work.tools.limits()));
-    if let Some(at_us) = at_us {
-        args.words(["-ss", &seconds(at_us.max(0))]);
+    match at {
+        At::Start => {}
+        At::Keyframe(us) => args.words(["-skip_frame", "nokey", "-noaccurate_seek", "-ss", &seconds(us)]),
+        At::Instant(us) => args.words(["-ss", &seconds(us.max(0))]),
     }
     args.extend(input::input(work.source));
     let (width, height) = size(video);

@@ -164,9 +164,13 @@ async fn draw(work: &Workspace<'_>, board: &Storyboard, first_ms: Option<i64>) -
     let mut args = Vec::new();
     args.words(["-an", "-threads", "1"]);
     args.extend(input::guards(work.tools.limits()));
-    if board.interval_ms >= KEYFRAMES_INTERVAL_MS_MIN {
-        args.words(["-skip_frame", "nokey"]);
-    }
+    // Of a picture's neighbours any will do that others are made of, and nobody sees the edges of blocks in it.
+    let skipped = if board.interval_ms >= KEYFRAMES_INTERVAL_MS_MIN {
+        "nokey"
+    } else {
+        "noref"
+    };
+    args.words(["-skip_frame", skipped, "-skip_loop_filter", "all"]);
     args.extend(input::input(work.source));
     args.words([
         "-filter_complex_threads",

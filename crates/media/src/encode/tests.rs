@@ -106,11 +106,12 @@ async fn exact_of(words: &str, name: &str) -> Plan {
 
 #[tokio::test]
 async fn constant_rate_with_b_frames() {
-    let plan = exact_of(&format!("{GREYS} {H264} -bf 3 -g 75"), "clip.mp4").await;
+    let plan = exact_of(&format!("{GREYS} {H264} -bf 3 -g 75 -sc_threshold 0"), "clip.mp4").await;
     let video = plan.video.unwrap();
     assert_eq!(
         video.chunks.iter().map(crate::ChunkPlan::frames).collect::<Vec<_>>(),
-        [120, 120, 60]
+        // The keyframes are at 2.5 s, 5 s and 7.5 s.
+        [120, 105, 75]
     );
     assert_eq!(
         (plan.source.duration_ms, video.frame_rate_max, plan.reads_mezzanine),

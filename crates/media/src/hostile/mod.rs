@@ -6,12 +6,14 @@
 
 mod bombs;
 mod boxes;
+mod cases;
 mod fuzz;
 pub(crate) mod mutate;
 mod pretenders;
 mod references;
 mod seeds;
 mod trap;
+mod words;
 
 use std::{path::Path, time::Duration};
 

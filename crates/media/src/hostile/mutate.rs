@@ -29,6 +29,52 @@ const CHANGES_MAX: usize = 6;
 /// Most changes are made here, where the headers of most containers are.
 const HEAD_BYTES: usize = 1500;
 
+/// The same, in words.
+const AWKWARD_WORDS: [&str; 16] = [
+    "-1",
+    "0",
+    "0.000000",
+    "-0.5",
+    "nan",
+    "-inf",
+    "1e308",
+    "N/A",
+    "4294967295",
+    "4294967296",
+    "-2147483648",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775",
+    "18446744073709551616",
+    "",
+];
+/// One number of so many is exchanged.
+const NUMBERS_PER_CHANGE: usize = 40;
+
+/// The text with some of its numbers exchanged, and at times some of its bytes too.
+pub(super) fn mutate_words(text: &str, random: &mut Random) -> String {
+    let is_numeric = |c: char| c.is_ascii_digit() || matches!(c, '-' | '.');
+    let mut changed = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit() || c == '-') {
+        let length = rest[start..].find(|c| !is_numeric(c)).unwrap_or(rest.len() - start);
+        let (number, behind) = rest[start..].split_at(length);
+        changed.push_str(&rest[..start]);
+        let is_kept = random.below(NUMBERS_PER_CHANGE) > 0;
+        changed.push_str(if is_kept {
+            number
+        } else {
+            AWKWARD_WORDS[random.below(AWKWARD_WORDS.len())]
+        });
+        rest = behind;
+    }
+    changed.push_str(rest);
+    if random.below(4) > 0 || changed.is_empty() {
+        return changed;
+    }
+    String::from_utf8_lossy(&mutate(changed.as_bytes(), random)).into_owned()
+}
+
 /// The bytes with some of them changed.
 pub(super) fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = bytes.to_vec();

@@ -1,9 +1,12 @@
 //! The audio tracks, each cut into runs.
 
+use reelway_domain::Failure;
+
 use super::{AudioPlan, AudioRun, AudioSeek, ByteRange, ChunkPlan, PlanView, Rational, SEGMENT_MS, VideoPlan};
 use crate::{
-    AUDIO_RENDITION, AudioStream, Probe,
+    AUDIO_RENDITION, AudioStream, Limits, Probe,
     fmp4::{frame_at, segment_starts},
+    probe::check_duration,
 };
 
 /// The bit rates of the AAC renditions, in bits a second.
@@ -39,6 +42,8 @@ const US_PER_SECOND: i64 = 1_000_000;
 pub(super) struct Known<'a> {
     /// The probe of the file that is read.
     pub(super) probe: &'a Probe,
+    /// How long a track may be.
+    pub(super) limits: &'a Limits,
     /// The times of the first and after the last packet of each audio stream, in its time base.
     pub(super) extents: &'a [Option<(i64, i64)>],
     /// The instant of the source's clock that becomes time 0; without video that is the first sound of the first track.
@@ -53,11 +58,14 @@ pub(super) struct Known<'a> {
 
 /// All tracks that have sound after time 0, the default one first. What is laid out of the first part of a source is the
 /// beginning of what is laid out of more of it.
-pub(super) fn tracks(known: &Known<'_>) -> Vec<AudioPlan> {
+///
+/// # Errors
+/// `SOURCE_LIMIT_EXCEEDED` if one is too long.
+pub(super) fn tracks(known: &Known<'_>) -> Result<Vec<AudioPlan>, Failure> {
     let streams = || known.probe.audios.iter().zip(known.extents).enumerate();
     let first_us = streams().find_map(|(_, (stream, extent))| extent.map(|(first, _)| stream.time_base.to_us(first)));
     let Some(base_us) = known.base_us.or(first_us) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let mut plans: Vec<AudioPlan> = Vec::new();
     for (place, (stream, extent)) in streams() {
@@ -66,12 +74,14 @@ pub(super) fn tracks(known: &Known<'_>) -> Vec<AudioPlan> {
         if length_us >= 1000 {
             let mut plan = track(stream, plans.len(), base_us, length_us);
             plan.seek = seek(known.probe, stream);
+            // The runs of a track that never ends would have no end either.
+            check_duration(plan.duration_ms, known.limits)?;
             plan.runs = runs(known, &plan, place, length_us);
             plans.push(plan);
         }
     }
     plans.retain(|plan| !plan.runs.is_empty());
-    plans
+    Ok(plans)
 }
 
 fn track(stream: &AudioStream, place: usize, base_us: i64, length_us: i64) -> AudioPlan {
@@ -173,8 +183,26 @@ pub(super) fn numbered(kind: &str, place: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use reelway_domain::Reason;
+
     use super::*;
     use crate::testbench::Bench;
+
+    #[tokio::test]
+    async fn a_track_that_never_ends_is_refused_before_it_is_cut() {
+        let bench = Bench::new().await;
+        let clip = bench.ffmpeg("-f lavfi -i sine=d=2 -c:a aac", "clip.mka");
+        let refused = tracks(&Known {
+            probe: &bench.probe(&clip).await.unwrap(),
+            limits: bench.tools.limits(),
+            extents: &[Some((0, i64::MAX))],
+            base_us: None,
+            view: PlanView::Whole,
+            video: None,
+            bytes: &|_, _, _| None,
+        });
+        assert_eq!(refused.unwrap_err().reason, Reason::SourceLimitExceeded);
+    }
 
     /// Where no seek is exact, each run decodes all that lies before it: runs that double keep that from being quadratic.
     #[tokio::test]
@@ -186,12 +214,14 @@ mod tests {
             let length_ms: i64 = minutes * 60_000;
             let plans = tracks(&Known {
                 probe: &probe,
+                limits: bench.tools.limits(),
                 extents: &[Some((0, length_ms))],
                 base_us: Some(0),
                 view,
                 video: None,
                 bytes: &|_, _, _| None,
-            });
+            })
+            .unwrap();
             assert_eq!(plans[0].seek, AudioSeek::FromStart);
             let ends = plans[0].runs.iter().map(|run| run.end_ms().unwrap_or(length_ms));
             let decoded: i64 = ends.sum();

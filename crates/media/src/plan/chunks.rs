@@ -23,20 +23,23 @@ const LEFT_PER_CHUNK: usize = 2;
 const LAST_ALONE_TICKS_MIN: i64 = TICKS_PER_SECOND;
 /// The first minute, which somebody who watches from the start wants first.
 const EARLY_TICKS: i64 = 60 * TICKS_PER_SECOND;
-/// At most one part in so many of a video is encoded ahead at the smallest rung.
-const LEAD_PARTS: i64 = 2;
+/// At most one part in so many of a video is encoded ahead at the smallest rung, if its plan is made of all of its index.
+pub(super) const LEAD_PARTS: i64 = 4;
+/// The same where a first plan was made of the beginning: what that lays out, up to its half, is led.
+pub(super) const LEAD_PARTS_OF_PIECES: i64 = 2;
 
 /// How many chunks at the start have their smallest rung encoded ahead of the others.
 ///
-/// A chunk that is led is decoded twice. Decoding is about 9 % of the work of a full ladder, while the smallest rung takes
-/// about a seventh of it: playing can begin that much sooner. So the first minute is led, but no more than half of the
-/// video, which keeps the price below 5 %; the first chunk always is. With one rung there is nothing to get ahead of.
-pub(super) fn lead_chunks(chunks: &[ChunkPlan], rungs: usize) -> usize {
+/// A chunk that is led is decoded twice. Decoding is about a tenth of the work of a full ladder, while the smallest rung takes
+/// about a seventh of it: playing can begin that much sooner. So the first minute is led, but no more than one part of the video
+/// in `parts`, a quarter where that can be chosen, which keeps the price below 3 %; the first chunk always is. With one rung there
+/// is nothing to get ahead of.
+pub(super) fn lead_chunks(chunks: &[ChunkPlan], rungs: usize, parts: i64) -> usize {
     if rungs < 2 || chunks.is_empty() {
         return 0;
     }
     let end = |chunk: &ChunkPlan| chunk.start_ticks().saturating_add(chunk.duration_ticks());
-    let until = EARLY_TICKS.min(chunks.last().map_or(0, end) / LEAD_PARTS);
+    let until = EARLY_TICKS.min(chunks.last().map_or(0, end) / parts);
     chunks.iter().take_while(|chunk| end(chunk) <= until).count().max(1)
 }
 
@@ -49,7 +52,7 @@ pub(super) fn lasting(chunks: &[ChunkPlan]) -> usize {
         .and_then(|chunk| chunk.segments.last())
         .map_or(0, |last| last.start_ticks);
     let end = |chunk: &ChunkPlan| chunk.start_ticks().saturating_add(chunk.duration_ticks());
-    let until = EARLY_TICKS.min(known / LEAD_PARTS);
+    let until = EARLY_TICKS.min(known / LEAD_PARTS_OF_PIECES);
     chunks.iter().take_while(|chunk| end(chunk) <= until).count()
 }
 
@@ -77,8 +80,8 @@ pub(super) fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64], pixels: i64) 
     chunks
 }
 
-/// How many segments the next chunk has. Of the two longest choices, that one is taken after which the next chunk has less
-/// to decode before its first frame.
+/// How many segments the next chunk has. Of the longest choice and its neighbour, that one is taken after which the next chunk
+/// has less to decode before its first frame.
 fn size(cuts: &[Cut], start: usize, chunks: usize, keyframes: &[i64], pixels: i64) -> usize {
     let left = cuts.len() - start;
     let most = match chunks {
@@ -91,15 +94,26 @@ fn size(cuts: &[Cut], start: usize, chunks: usize, keyframes: &[i64], pixels: i6
     if left == longest + 1 && cuts.last().is_some_and(is_crumb) {
         return left;
     }
+    // In the source's time; behind the end there is nothing to decode.
     let lead = |size: usize| {
         let next = cuts.get(start + size)?.start_pts;
         Some(next.saturating_sub(keyframe_before(keyframes, next).unwrap_or(i64::MIN)))
     };
-    if longest >= SEGMENTS_MAX && lead(longest - 1) < lead(longest) {
-        longest - 1
-    } else {
-        longest
-    }
+    let other = match longest {
+        SEGMENTS_MAX.. => longest - 1,
+        EARLY_SEGMENTS_MAX if left / LEFT_PER_CHUNK > EARLY_SEGMENTS_MAX => SEGMENTS_MAX,
+        1 if chunks >= SHORT_CHUNKS && left > 1 && saves_a_segment(lead(1), lead(2), &cuts[start..]) => 2,
+        _ => return longest,
+    };
+    if lead(other) < lead(longest) { other } else { longest }
+}
+
+/// Whether a chunk of two segments saves as much decoding as a segment is long, compared with one of the first alone: near the end
+/// all workers are to finish together, so two are put together only for that.
+fn saves_a_segment(lead_of_one: Option<i64>, lead_of_two: Option<i64>, cuts: &[Cut]) -> bool {
+    let length = cuts[1].start_pts.saturating_sub(cuts[0].start_pts);
+    let saved = lead_of_one.map(|one| one.saturating_sub(lead_of_two.unwrap_or(0)));
+    saved.is_some_and(|saved| saved >= length)
 }
 
 /// How many segments are worth a process.
@@ -218,30 +232,38 @@ mod tests {
     }
 
     #[test]
-    fn the_first_minute_is_led_but_no_more_than_half() {
-        let led = |count: u32, rungs| {
+    fn the_first_minute_is_led_but_no_more_than_a_part() {
+        let led = |count: u32, rungs, parts| {
             let chunks = group(&cuts(count), i64::from(count) * 4000, &[0], PIXELS);
-            let led = lead_chunks(&chunks, rungs);
+            let led = lead_chunks(&chunks, rungs, parts);
             chunks[..led].iter().map(ChunkPlan::duration_ticks).sum::<i64>() / TICKS_PER_SECOND
         };
-        assert_eq!([led(1, 4), led(2, 4), led(6, 4), led(10, 4)], [4, 4, 8, 16]);
-        assert_eq!([led(30, 4), led(900, 2)], [56, 56]);
-        assert_eq!([led(30, 1), led(30, 0)], [0, 0]);
+        assert_eq!(
+            [1, 6, 10, 30, 900].map(|count| led(count, 4, LEAD_PARTS)),
+            [4, 4, 8, 24, 56]
+        );
+        let of_pieces = [1, 6, 10, 30, 900].map(|count| led(count, 4, LEAD_PARTS_OF_PIECES));
+        assert_eq!(of_pieces, [4, 8, 16, 56, 56]);
+        assert_eq!([led(30, 1, LEAD_PARTS), led(30, 0, LEAD_PARTS)], [0, 0]);
     }
 
     #[test]
     fn what_lasts_is_the_same_in_every_longer_video() {
-        let of = |count: u32| group(&cuts(count), i64::from(count) * 4000, &[0], PIXELS);
+        let uneven = [
+            0, 5000, 9000, 17_500, 25_800, 34_100, 44_200, 55_000, 67_000, 71_000, 90_000,
+        ];
+        let of = |count: u32| group(&cuts(count), i64::from(count) * 4000, &uneven, PIXELS);
         for known in 1..40 {
             let first = of(known);
             let lasting = lasting(&first);
             for more in known..known + 30 {
                 let whole = of(more);
                 assert_eq!(first[..lasting], whole[..lasting], "{known} of {more}");
-                assert!(lead_chunks(&whole, 2) >= lasting, "{known} of {more}");
+                let led = lead_chunks(&whole, 2, LEAD_PARTS_OF_PIECES);
+                assert!(led >= lasting, "{known} of {more}");
             }
         }
-        assert_eq!([lasting(&of(2)), lasting(&of(3)), lasting(&of(9))], [0, 1, 3]);
+        assert_eq!([lasting(&of(2)), lasting(&of(3)), lasting(&of(11))], [0, 1, 3]);
     }
 
     #[test]
@@ -249,6 +271,20 @@ mod tests {
         // Nine chunks are before 64 s; then a keyframe at 72 s, none at 76 s.
         let sizes = sizes(40, &[0, 4000, 8000, 64_000, 72_000, 84_000]);
         assert_eq!((sizes[..9].iter().sum::<usize>(), &sizes[9..11]), (16, &[2, 3][..]));
+    }
+
+    #[test]
+    fn early_and_last_chunks_end_near_keyframes_too() {
+        // The third chunk would end just before a keyframe.
+        assert_eq!(
+            sizes(15, &[0, 8000, 17_000, 28_000, 36_000, 44_000])[..5],
+            [1, 1, 3, 2, 2]
+        );
+        // Of three segments at the end, the first two share a keyframe.
+        let end = |keyframes: &[i64]| sizes(15, keyframes)[7..].to_vec();
+        let near = [0, 4000, 8000, 16_000, 24_000, 32_000, 40_000, 48_000];
+        assert_eq!(end(&[&near[..], &[56_000]].concat()), [2, 1]);
+        assert_eq!(end(&[&near[..], &[50_000, 54_000]].concat()), [1, 1, 1]);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use reelway_domain::{Failure, Ladder, Reason, SourceInfo};
 
 use super::{
-    ByteRange, Plan, PlanView, SEGMENT_MS, VideoPlan, audio, chunks, mezzanine,
+    ByteRange, Plan, PlanView, SEGMENT_MS, VideoPlan, audio,
+    chunks::{self, LEAD_PARTS, LEAD_PARTS_OF_PIECES},
+    mezzanine,
     segments::Timeline,
     subtitles,
     time::{ticks_to_ms, ticks_to_seconds},
@@ -98,8 +100,8 @@ pub async fn make_first_plan(
     if led == 0 {
         return Ok(None);
     }
+    video.lead_chunks = chunks::lead_chunks(&video.chunks, video.rungs.len(), LEAD_PARTS_OF_PIECES).min(led);
     video.chunks.truncate(led);
-    video.lead_chunks = video.lead_chunks.min(led);
     plan.index_bytes = vec![there];
     Ok(Some(plan))
 }
@@ -114,12 +116,14 @@ pub async fn make_further_plan(work: &Workspace<'_>, probe: &Probe, ladder: &Lad
     let mut plan = lay_out(work, probe, &index, ladder, PlanView::Index)?;
     if let Some(video) = &mut plan.video {
         complete(work, work.source, video).await?;
+        video.lead_chunks = chunks::lead_chunks(&video.chunks, video.rungs.len(), LEAD_PARTS_OF_PIECES);
     }
     plan.view = PlanView::Whole;
     Ok(plan)
 }
 
-fn lay_out(
+/// What is to be made of a source of which this is known.
+pub(crate) fn lay_out(
     work: &Workspace<'_>,
     probe: &Probe,
     index: &Index,
@@ -143,6 +147,7 @@ fn lay_out(
     let base_us = video.as_ref().map(|v| v.time_base.to_us(v.base_pts));
     let audios = audio::tracks(&audio::Known {
         probe,
+        limits,
         extents: &index.audios,
         base_us,
         view,
@@ -151,10 +156,9 @@ fn lay_out(
             let time_base = probe.audios.get(place)?.time_base;
             index.audio_bytes(place, |pts| time_base.to_us(pts), from_us, to_us)
         },
-    });
+    })?;
     let longest_ms = audios.iter().map(|audio| audio.duration_ms).max().unwrap_or(0);
     source.duration_ms = source.duration_ms.max(longest_ms);
-    check_duration(source.duration_ms, limits)?;
     if video.is_none() && audios.is_empty() {
         return Err(Failure::new(
             Reason::SourceDamaged,
@@ -224,13 +228,17 @@ fn video_plan(
 ) -> VideoPlan {
     let rungs = ladder.fit(stream.width, stream.height, stream.colour.is_hdr());
     let pixels = rungs.iter().map(|rung| i64::from(rung.width) * i64::from(rung.height));
-    let chunks = chunks::group(&timeline.cut(), timeline.end_pts, &index.keyframes, pixels.sum());
+    let seek_slack_us = if probe.is_in(&["mov"]) { 0 } else { SEEK_SLACK_US };
+    // Other seeks that aim at a keyframe itself land on the one before it.
+    let cheap = if seek_slack_us == 0 { &index.keyframes[..] } else { &[] };
+    let cuts = timeline.cut(cheap);
+    let chunks = chunks::group(&cuts, timeline.end_pts, &index.keyframes, pixels.sum());
     VideoPlan {
         stream_index: stream.index,
         time_base: stream.time_base,
         base_pts: timeline.base_pts,
         container_start_us: probe.start_us,
-        seek_slack_us: if probe.is_in(&["mov"]) { 0 } else { SEEK_SLACK_US },
+        seek_slack_us,
         speed: ladder.speed,
         crf: ladder.crf,
         codec: ladder.codec,
@@ -240,7 +248,7 @@ fn video_plan(
         tone_map,
         colour: stream.colour.clone(),
         mastering: None,
-        lead_chunks: chunks::lead_chunks(&chunks, rungs.len()),
+        lead_chunks: chunks::lead_chunks(&chunks, rungs.len(), LEAD_PARTS),
         rungs,
         chunks,
     }

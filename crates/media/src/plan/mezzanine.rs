@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::{
     Error, Probe, Workspace, ffmpeg,
     input::{self, Args},
+    probe::refused,
     sandbox::file_url,
 };
 
@@ -26,7 +27,7 @@ pub(super) fn is_needed(probe: &Probe) -> bool {
 /// Copies the streams that are used, video first.
 ///
 /// # Errors
-/// Those of running ffmpeg.
+/// `SOURCE_DAMAGED` if it can't be copied; the rest is about this run.
 pub(super) async fn make(work: &Workspace<'_>, probe: &Probe) -> Result<PathBuf, Error> {
     let source_bytes = tokio::fs::metadata(work.source)
         .await
@@ -55,6 +56,11 @@ pub(super) async fn make(work: &Workspace<'_>, probe: &Probe) -> Result<PathBuf,
     args.words(["-f", "matroska"]);
     args.push(file_url(&file));
     let bytes_max = source_bytes + source_bytes / 4 + GROWTH_BYTES;
-    ffmpeg::run(work, args, bytes_max, work.tools.limits().stall_max, |_| {}).await?;
-    Ok(file)
+    let limits = work.tools.limits();
+    let finished = ffmpeg::finish(work, args, bytes_max, limits.stall_max, |_| {}).await?;
+    if finished.status.success() {
+        Ok(file)
+    } else {
+        Err(refused(finished, true, limits))
+    }
 }

@@ -13,6 +13,8 @@ mod time;
 use reelway_domain::{EncoderSpeed, RungSize, SourceInfo, VideoCodec};
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+pub(crate) use self::make::lay_out;
 pub use self::make::{make_early_plan, make_first_plan, make_further_plan, make_plan};
 pub(crate) use self::time::ticks_to_ms;
 use crate::{Colour, Mastering};

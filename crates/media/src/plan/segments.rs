@@ -4,6 +4,13 @@ use super::{Rational, SEGMENT_MS, SegmentPlan, TICKS_PER_SECOND};
 
 /// A segment's length on the grid, in ticks.
 const SEGMENT_TICKS: i64 = SEGMENT_MS * TICKS_PER_SECOND / 1000;
+/// Segments are made longer or shorter, within these bounds, so that the last of a few ends at a keyframe of the source: from
+/// there nothing is decoded in vain. The longest, a frame and a little sound more still round to [`SEGMENT_MS`], which is the
+/// target duration.
+const STRETCHED_TICKS_MAX: i64 = 435 * TICKS_PER_SECOND / 100;
+const STRETCHED_TICKS_MIN: i64 = 3 * TICKS_PER_SECOND;
+/// At most so many segments lie between a border and the keyframe that is aimed at.
+const STRETCHED_MAX: i64 = 3;
 
 /// The frames of a track on the timeline of its renditions.
 #[derive(Debug)]
@@ -66,8 +73,12 @@ impl Timeline {
         })
     }
 
-    /// The segments: a new one begins with the first frame at or after each multiple of [`SEGMENT_MS`].
-    pub(super) fn cut(&self) -> Vec<Cut> {
+    /// The segments: a new one begins with the first frame at or after each border. `keyframes` are the timestamps, ascending,
+    /// that decoding can begin with at no cost; there may be none.
+    pub(super) fn cut(&self, keyframes: &[i64]) -> Vec<Cut> {
+        let is_key = |frame: &&Frame| !frame.is_moved && keyframes.binary_search(&frame.pts).is_ok();
+        let keys: Vec<i64> = self.frames.iter().filter(is_key).map(|frame| frame.ticks).collect();
+        let (mut borders, mut end) = (Borders::new(&keys, self.end_ticks), 0);
         let mut cuts: Vec<Cut> = Vec::new();
         for &Frame {
             pts: start_pts,
@@ -77,18 +88,19 @@ impl Timeline {
         {
             match cuts.last_mut() {
                 // An encoder that begins with a frame can't know that the one before it pushes it on.
-                Some(last) if is_moved || last.segment.start_ticks / SEGMENT_TICKS == ticks / SEGMENT_TICKS => {
-                    last.segment.frames += 1;
+                Some(last) if is_moved || ticks < end => last.segment.frames += 1,
+                _ => {
+                    end = borders.after(ticks);
+                    cuts.push(Cut {
+                        start_pts,
+                        segment: SegmentPlan {
+                            number: u32::try_from(cuts.len()).unwrap_or(u32::MAX),
+                            start_ticks: ticks,
+                            duration_ticks: 0,
+                            frames: 1,
+                        },
+                    });
                 }
-                _ => cuts.push(Cut {
-                    start_pts,
-                    segment: SegmentPlan {
-                        number: u32::try_from(cuts.len()).unwrap_or(u32::MAX),
-                        start_ticks: ticks,
-                        duration_ticks: 0,
-                        frames: 1,
-                    },
-                }),
             }
         }
         let ends: Vec<i64> = cuts
@@ -116,6 +128,67 @@ impl Timeline {
     }
 }
 
+/// Where segments end: on a grid of [`SEGMENT_MS`], or at equal distances up to a keyframe, where the grid begins anew.
+struct Borders<'a> {
+    /// When the source's keyframes are shown, ascending.
+    keys: &'a [i64],
+    /// When the track ends.
+    end: i64,
+    /// Where the grid begins.
+    origin: i64,
+    /// The keyframe that is aimed at, and how many segments there are up to it.
+    aim: Option<(i64, i64)>,
+}
+
+impl<'a> Borders<'a> {
+    fn new(keys: &'a [i64], end: i64) -> Self {
+        Self {
+            keys,
+            end,
+            origin: 0,
+            aim: None,
+        }
+    }
+
+    /// The end of the segment that begins at `start`; asked for one segment after the other.
+    fn after(&mut self, start: i64) -> i64 {
+        if let Some((key, _)) = self.aim.filter(|(key, _)| *key <= start) {
+            (self.origin, self.aim) = (key, None);
+        }
+        if self.aim.is_none() {
+            self.aim = self.reachable(start);
+        }
+        let Some((key, segments)) = self.aim else {
+            let whole = (start - self.origin) / SEGMENT_TICKS + 1;
+            return whole.saturating_mul(SEGMENT_TICKS).saturating_add(self.origin);
+        };
+        self.aim = Some((key, (segments - 1).max(1)));
+        start + (key - start) / segments
+    }
+
+    /// The keyframe that is next within few segments; of several, that up to which they come nearest to the length on the grid.
+    ///
+    /// How far it looks depends on the start alone, and is less than as far again: the first half of a source is cut the same
+    /// whatever comes behind it.
+    fn reachable(&self, start: i64) -> Option<(i64, i64)> {
+        let is_last = (STRETCHED_TICKS_MIN..=STRETCHED_TICKS_MAX).contains(&(self.end - start));
+        if is_last && !self.keys.is_empty() {
+            return Some((self.end, 1));
+        }
+        let reach = (start / 2 + STRETCHED_TICKS_MAX).min(STRETCHED_MAX * STRETCHED_TICKS_MAX);
+        let first = self
+            .keys
+            .partition_point(|key| key.saturating_sub(start) < STRETCHED_TICKS_MIN);
+        let near = self.keys[first..].iter().take_while(|key| *key - start <= reach);
+        let aims = near.filter_map(|&key| {
+            let segments = (key - start + STRETCHED_TICKS_MAX - 1) / STRETCHED_TICKS_MAX;
+            let each = (key - start) / segments;
+            (each >= STRETCHED_TICKS_MIN).then_some(((segments, each.abs_diff(SEGMENT_TICKS)), (key, segments)))
+        });
+        aims.min().map(|(_, aim)| aim)
+    }
+}
+
 /// How long a frame lasts on average, or 1/25 s if there is only one.
 fn usual_duration(frames: usize, last_ticks: i64) -> i64 {
     match i64::try_from(frames) {
@@ -140,7 +213,7 @@ mod tests {
                 c.segment.frames,
             )
         };
-        timeline.cut().iter().map(row).collect()
+        timeline.cut(&[]).iter().map(row).collect()
     }
 
     #[test]
@@ -156,6 +229,60 @@ mod tests {
                 (12_500, 12_000, 1000, 1)
             ]
         );
+    }
+
+    /// When segments begin of 25 frames a second for 61 s, with these keyframes, all in milliseconds.
+    fn starts(keyframes: &[i64]) -> Vec<i64> {
+        let pts: Vec<i64> = (0..61 * 25).map(|n| n * 40).collect();
+        let cuts = Timeline::new(&pts, 40, MS).unwrap().cut(keyframes);
+        cuts.iter().map(|cut| cut.segment.start_ticks / 90).collect()
+    }
+
+    #[test]
+    fn segments_are_stretched_to_the_source_keyframes() {
+        let every = |ms: usize| (0_i64..61_000).step_by(ms).collect::<Vec<_>>();
+        let grid = every(4000);
+        for keyframes in [vec![], vec![0], every(40), every(1000), every(2000), every(4000)] {
+            assert_eq!(starts(&keyframes), grid, "{keyframes:?}");
+        }
+        let keyframes = every(8320);
+        assert_eq!(starts(&keyframes)[..6], [0, 4000, 8320, 12_480, 16_640, 20_800]);
+        assert_eq!(
+            starts(&every(10_000))[..7],
+            [0, 4000, 7000, 10_000, 14_000, 17_000, 20_000]
+        );
+        let short: Vec<i64> = (0..100).map(|n| n * 40).collect();
+        let cut = Timeline::new(&short, 40, MS).unwrap().cut(&[0, 1000, 2000, 3000]);
+        assert_eq!(cut.len(), 1, "what is left is one segment");
+        for step in (600..13_000).step_by(360) {
+            let starts = starts(&every(step));
+            let lengths: Vec<i64> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            assert!(
+                lengths.iter().all(|ms| (3000..=4390).contains(ms)),
+                "{step}: {lengths:?}"
+            );
+            let keys = starts.iter().filter(|start| every(step).contains(start)).count();
+            let possible = 61_000 / step.max(4320);
+            assert!(keys * 3 >= possible, "{keys} of {possible}, each {step} ms: {starts:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_half_is_cut_the_same_whatever_comes_behind() {
+        let mut seed: u64 = 1;
+        for _ in 0..200 {
+            let mut keyframes = vec![0];
+            while let Some(last) = keyframes.last().filter(|last| **last < 61_000) {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                keyframes.push(last + 40 * (1 + i64::try_from(seed >> 33).unwrap() % 300));
+            }
+            let whole = starts(&keyframes);
+            for known in (8000..61_000).step_by(3000) {
+                let there: Vec<i64> = keyframes.iter().copied().filter(|key| *key < known).collect();
+                let half = |starts: &[i64]| starts.iter().copied().filter(|at| at * 2 <= known).collect::<Vec<_>>();
+                assert_eq!(half(&starts(&there)), half(&whole), "{known} of {keyframes:?}");
+            }
+        }
     }
 
     #[test]
@@ -190,7 +317,11 @@ mod tests {
         // All on the last tick before 4 s, the second is moved to 4 s.
         let timeline = Timeline::new(&[0, 39_999_889, 39_999_890, 40_000_800], 40, fine).unwrap();
         assert_eq!(
-            timeline.cut().iter().map(|cut| cut.segment.frames).collect::<Vec<_>>(),
+            timeline
+                .cut(&[])
+                .iter()
+                .map(|cut| cut.segment.frames)
+                .collect::<Vec<_>>(),
             [3, 1]
         );
     }

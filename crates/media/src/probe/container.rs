@@ -11,7 +11,7 @@ use std::{
 
 use reelway_domain::{Failure, Reason};
 
-use super::encrypted::is_encrypted;
+use super::encrypted::{has_encrypted_track, is_encrypted, is_scrambled};
 use crate::Error;
 
 const ENCRYPTED: &str =
@@ -42,6 +42,8 @@ enum Outline {
     Whole,
     /// It is something else.
     Other,
+    /// Its pictures or its sound are encrypted.
+    Encrypted,
     /// Nothing can be made of it.
     Refused(Failure),
 }
@@ -51,17 +53,36 @@ enum Outline {
 /// # Errors
 /// `SOURCE_EMPTY`, `SOURCE_NOT_MEDIA`, `SOURCE_CODEC_UNSUPPORTED`, `SOURCE_TRUNCATED`; `INTERNAL` if the file can't be read.
 pub(crate) async fn check(path: &Path) -> Result<bool, Error> {
-    let path = path.to_owned();
-    let looked = tokio::task::spawn_blocking(move || look(&mut File::open(path)?)).await;
-    match looked
-        .map_err(io::Error::from)
-        .flatten()
-        .map_err(|e| Error::io("reading the source", &e))?
-    {
+    match outline(path).await? {
         Outline::Whole => Ok(true),
         Outline::Other => Ok(false),
+        Outline::Encrypted => Err(encrypted().into()),
         Outline::Refused(failure) => Err(failure.into()),
     }
+}
+
+/// Refuses what is encrypted already in its beginning.
+///
+/// # Errors
+/// `SOURCE_CODEC_UNSUPPORTED`; `INTERNAL` if the file can't be read.
+pub(crate) async fn check_beginning(path: &Path) -> Result<(), Error> {
+    match outline(path).await? {
+        Outline::Encrypted => Err(encrypted().into()),
+        Outline::Whole | Outline::Other | Outline::Refused(_) => Ok(()),
+    }
+}
+
+async fn outline(path: &Path) -> Result<Outline, Error> {
+    let path = path.to_owned();
+    let looked = tokio::task::spawn_blocking(move || look(&mut File::open(path)?)).await;
+    looked
+        .map_err(io::Error::from)
+        .flatten()
+        .map_err(|e| Error::io("reading the source", &e))
+}
+
+fn encrypted() -> Failure {
+    Failure::new(Reason::SourceCodecUnsupported, ENCRYPTED)
 }
 
 fn look(file: &mut (impl Read + Seek)) -> io::Result<Outline> {
@@ -85,6 +106,7 @@ fn look(file: &mut (impl Read + Seek)) -> io::Result<Outline> {
             }
             boxes(file, length)
         }
+        _ if is_scrambled(file, length)? => Ok(Outline::Encrypted),
         _ => Ok(Outline::Other),
     }
 }
@@ -117,10 +139,7 @@ fn boxes(file: &mut (impl Read + Seek), length: u64) -> io::Result<Outline> {
         if &kind == b"moov" {
             has_index = true;
             if is_encrypted(file, at + 8, end)? {
-                return Ok(Outline::Refused(Failure::new(
-                    Reason::SourceCodecUnsupported,
-                    ENCRYPTED,
-                )));
+                return Ok(Outline::Encrypted);
             }
         }
         at = end;
@@ -157,10 +176,13 @@ fn matroska(file: &mut (impl Read + Seek), length: u64) -> io::Result<Outline> {
     if read_at(file, at, &mut id)? < id.len() || id != MATROSKA_SEGMENT {
         return Ok(Outline::Other);
     }
-    let Some((size, width)) = ebml_size(file, at + 4)? else {
-        return Ok(Outline::Whole);
+    let (from, end) = match ebml_size(file, at + 4)? {
+        Some((size, width)) => (at + 4 + width, (at + 4 + width).saturating_add(size)),
+        None => (at + 4 + open_size_bytes(file, at + 4)?, length),
     };
-    let end = (at + 4 + width).saturating_add(size);
+    if has_encrypted_track(file, from, end.min(length))? {
+        return Ok(Outline::Encrypted);
+    }
     Ok(if end > length {
         cut_short(end - length)
     } else {
@@ -169,7 +191,7 @@ fn matroska(file: &mut (impl Read + Seek), length: u64) -> io::Result<Outline> {
 }
 
 /// An element's size and how many bytes the size takes; `None` if it is open, as live recorders leave it.
-fn ebml_size(file: &mut (impl Read + Seek), at: u64) -> io::Result<Option<(u64, u64)>> {
+pub(super) fn ebml_size(file: &mut (impl Read + Seek), at: u64) -> io::Result<Option<(u64, u64)>> {
     let mut bytes = [0; 8];
     let count = read_at(file, at, &mut bytes)?;
     let width = bytes[0].leading_zeros() as usize + 1;
@@ -182,6 +204,13 @@ fn ebml_size(file: &mut (impl Read + Seek), at: u64) -> io::Result<Option<(u64, 
         .fold(0_u64, |value, byte| value << 8 | u64::from(*byte))
         & ones;
     Ok((value != ones).then_some((value, width as u64)))
+}
+
+/// How many bytes a size takes that says nothing but that it is open.
+pub(super) fn open_size_bytes(file: &mut (impl Read + Seek), at: u64) -> io::Result<u64> {
+    let mut first = [0; 1];
+    read_at(file, at, &mut first)?;
+    Ok(u64::from(first[0].leading_zeros()) + 1)
 }
 
 fn cut_short(missing: u64) -> Outline {
@@ -218,6 +247,7 @@ mod tests {
     fn reason(bytes: &[u8]) -> Option<Reason> {
         match look(&mut Cursor::new(bytes)).unwrap() {
             Outline::Refused(failure) => Some(failure.reason),
+            Outline::Encrypted => Some(Reason::SourceCodecUnsupported),
             Outline::Whole | Outline::Other => None,
         }
     }

@@ -1,9 +1,14 @@
-//! Whether an MP4 file's pictures or sound are encrypted. ffmpeg looks through the wrapping and decodes the ciphertext, which
-//! gives noise instead of a failure.
+//! Whether a file's pictures or sound are encrypted: those of MP4 here, of Matroska and transport streams below. ffmpeg looks
+//! through the wrapping and decodes the ciphertext, which gives noise instead of a failure.
+
+pub(super) mod matroska;
+mod transport;
 
 use std::io::{self, Read, Seek};
 
 use super::container::read_at;
+
+pub(super) use self::{matroska::has_encrypted_track, transport::is_scrambled};
 
 /// The sample entries of protected streams (ISO/IEC 14496-12, 8.12), and of what was bought in older shops.
 const PROTECTED: [&[u8; 4]; 4] = [b"encv", b"enca", b"drms", b"drmi"];

@@ -17,7 +17,7 @@ pub use self::mastering::Mastering;
 pub(crate) use self::mastering::read as read_mastering;
 use self::raw::RawProbe;
 use crate::{
-    Error, Limits, Rational, Workspace, ffprobe,
+    Error, Limits, Rational, SourceSetting, Workspace, ffprobe,
     sandbox::{self, Finished, Step},
 };
 
@@ -129,8 +129,7 @@ pub struct SubtitleStream {
 /// `SOURCE_DAMAGED` and `SOURCE_LIMIT_EXCEEDED` are about the source and will not change; the rest is about this run.
 pub async fn probe(work: &Workspace<'_>) -> Result<Probe, Error> {
     let known = container::check(work.source).await?;
-    let report = ask(work, work.source, known).await?;
-    Ok(understand(&report, work.tools.limits())?)
+    ask(work, work.source, known).await
 }
 
 /// Finds out what a file is of which `work.source` is the beginning: it may say that it is longer.
@@ -138,13 +137,13 @@ pub async fn probe(work: &Workspace<'_>) -> Result<Probe, Error> {
 /// # Errors
 /// As [`probe`].
 pub async fn probe_beginning(work: &Workspace<'_>) -> Result<Probe, Error> {
+    container::check_beginning(work.source).await?;
     probe_own(work, work.source).await
 }
 
 /// The probe of a file that we wrote ourselves, which needs no look at its container.
 pub(crate) async fn probe_own(work: &Workspace<'_>, file: &Path) -> Result<Probe, Error> {
-    let report = ask(work, file, true).await?;
-    Ok(understand(&report, work.tools.limits())?)
+    ask(work, file, true).await
 }
 
 impl Colour {
@@ -179,7 +178,7 @@ impl Probe {
     }
 }
 
-async fn ask(work: &Workspace<'_>, file: &Path, known: bool) -> Result<RawProbe, Error> {
+async fn ask(work: &Workspace<'_>, file: &Path, known: bool) -> Result<Probe, Error> {
     let limits = work.tools.limits();
     let invocation = ffprobe::invocation(work, file, "json", ENTRIES, limits.probe_wall_max, None);
     let mut report = String::new();
@@ -197,11 +196,20 @@ async fn ask(work: &Workspace<'_>, file: &Path, known: bool) -> Result<RawProbe,
     if !finished.status.success() {
         return Err(refused(finished, known, limits));
     }
-    serde_json::from_str(&report).map_err(|e| Error::new(Reason::EncoderFailed, format!("ffprobe's report: {e}")))
+    read_report(&report, limits)
 }
 
-/// Why ffprobe gave up on a file; `known` if its outermost elements are those of a media file.
-fn refused(finished: Finished, known: bool, limits: &Limits) -> Error {
+/// What ffprobe tells of a file. Its numbers are the file's.
+pub(crate) fn read_report(report: &str, limits: &Limits) -> Result<Probe, Error> {
+    let raw: RawProbe = serde_json::from_str(report).map_err(|error| Error::Failed {
+        failure: Failure::new(Reason::SourceDamaged, DAMAGED),
+        stderr_tail: format!("ffprobe's report: {error}"),
+    })?;
+    Ok(understand(&raw, limits)?)
+}
+
+/// Why ffprobe, or ffmpeg where it only copies, gave up on a file; `known` if its outermost elements are those of a media file.
+pub(crate) fn refused(finished: Finished, known: bool, limits: &Limits) -> Error {
     // It exits with 1 if it can't use the file; anything else (a signal, a missing library) is not the file's fault.
     if finished.status.code() != Some(1) {
         return finished.into_error();
@@ -227,6 +235,8 @@ fn refused(finished: Finished, known: bool, limits: &Limits) -> Error {
         "No such file",
         "Input/output error",
         "Too many open files",
+        "No space left on device",
+        "Disk quota exceeded",
     ];
     if ours.iter().any(|words| finished.stderr.contains(words)) {
         return finished.into_error();
@@ -245,16 +255,8 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 }
 
 fn understand(raw: &RawProbe, limits: &Limits) -> Result<Probe, Failure> {
-    let over = |what: &str, is: String, max: String| {
-        let message = format!("The source has {is} {what}; at most {max} are taken.");
-        Failure::new(Reason::SourceLimitExceeded, message)
-            .with("limit", max)
-            .with("actual", is)
-    };
     let count = raw.format.nb_streams.max(raw.streams.len());
-    if count > limits.streams_max {
-        return Err(over("streams", count.to_string(), limits.streams_max.to_string()));
-    }
+    check_count(SourceSetting::Streams, "streams", count, limits.streams_max)?;
     let chosen = streams::choose(&raw.streams, limits)?;
     let duration_ms = raw.format.duration_ms();
     check_duration(duration_ms, limits)?;
@@ -268,6 +270,15 @@ fn understand(raw: &RawProbe, limits: &Limits) -> Result<Probe, Failure> {
     })
 }
 
+/// Refuses more of something than the operator wants.
+fn check_count(setting: SourceSetting, what: &str, actual: usize, max: usize) -> Result<(), Failure> {
+    if actual <= max {
+        return Ok(());
+    }
+    let message = format!("The source has {actual} {what}; at most {max} are taken.");
+    Err(setting.exceeded(message, max, actual))
+}
+
 /// Refuses what is longer than the operator wants.
 ///
 /// # Errors
@@ -279,9 +290,7 @@ pub(crate) fn check_duration(duration_ms: i64, limits: &Limits) -> Result<(), Fa
         return Ok(());
     }
     let message = format!("The source is {seconds} s long; at most {max} s are taken.");
-    Err(Failure::new(Reason::SourceLimitExceeded, message)
-        .with("limit", max)
-        .with("actual", seconds))
+    Err(SourceSetting::Duration.exceeded(message, max, seconds))
 }
 
 /// Refuses more frames a second than the operator wants, which are work that the duration doesn't show.
@@ -296,9 +305,7 @@ pub(crate) fn check_frame_rate(frames: usize, duration_ms: i64, limits: &Limits)
     }
     let actual = u64::try_from(frames * 1000 / milliseconds).unwrap_or(u64::MAX);
     let message = format!("The source has {actual} frames a second; at most {max} are taken.");
-    Err(Failure::new(Reason::SourceLimitExceeded, message)
-        .with("limit", max)
-        .with("actual", actual))
+    Err(SourceSetting::FrameRate.exceeded(message, max, actual))
 }
 
 #[cfg(test)]

@@ -2,15 +2,11 @@
 
 use reelway_domain::{Failure, Reason};
 
-use super::{AudioStream, Colour, SubtitleStream, VideoStream, geometry, raw::RawStream};
-use crate::{Limits, input};
+use super::{AudioStream, Colour, SubtitleStream, VideoStream, check_count, geometry, raw::RawStream};
+use crate::{Limits, SourceSetting, input};
 
 /// The most channels that the downmix knows.
 const CHANNELS_MAX: u32 = 16;
-/// The most audio tracks that become renditions, the default one among them.
-const AUDIO_TRACKS_MAX: usize = 8;
-/// The most text tracks that become renditions.
-const SUBTITLE_TRACKS_MAX: usize = 16;
 
 /// The streams that renditions are made of; one of them at least is there.
 pub(super) struct Chosen {
@@ -25,7 +21,8 @@ pub(super) struct Chosen {
 ///
 /// # Errors
 /// `SOURCE_NO_STREAMS` if there is neither. `SOURCE_CODEC_UNSUPPORTED` if there is one, but none in a codec that is
-/// decoded here: sound or picture must not be lost silently. `SOURCE_LIMIT_EXCEEDED`, `SOURCE_DAMAGED`.
+/// decoded here: sound or picture must not be lost silently. `SOURCE_LIMIT_EXCEEDED` also for too many tracks, for the same
+/// reason. `SOURCE_DAMAGED`.
 pub(super) fn choose(streams: &[RawStream], limits: &Limits) -> Result<Chosen, Failure> {
     let of_type = |kind: &str| {
         let mut found: Vec<&RawStream> = streams
@@ -43,10 +40,23 @@ pub(super) fn choose(streams: &[RawStream], limits: &Limits) -> Result<Chosen, F
     let moving = allowed(&moving)?;
     let video = moving.first().map(|stream| video(stream, limits)).transpose()?;
     let audios = audios(&allowed(&sound)?)?;
+    check_count(
+        SourceSetting::AudioTracks,
+        "audio tracks",
+        audios.len(),
+        limits.audio_tracks_max,
+    )?;
+    let subtitles = subtitles(streams);
+    check_count(
+        SourceSetting::SubtitleTracks,
+        "subtitle tracks",
+        subtitles.len(),
+        limits.subtitle_tracks_max,
+    )?;
     Ok(Chosen {
         video,
         audios,
-        subtitles: subtitles(streams),
+        subtitles,
     })
 }
 
@@ -81,9 +91,7 @@ pub(super) fn unsupported(kind: &str, codec: &str) -> Failure {
 pub(super) fn too_large(size: &str, limits: &Limits) -> Failure {
     let max = limits.pixels_max;
     let message = format!("The pictures are {size} pixels, which is more than the {max} that are taken.");
-    Failure::new(Reason::SourceLimitExceeded, message)
-        .with("limit", max)
-        .with("actual", size)
+    SourceSetting::Pixels.exceeded(message, max, size)
 }
 
 fn codec_of(stream: &RawStream) -> &str {
@@ -127,7 +135,7 @@ fn audios(streams: &[&RawStream]) -> Result<Vec<AudioStream>, Failure> {
     if let (Some(Err(failure)), true) = (read.first(), read.iter().all(Result::is_err)) {
         return Err(failure.clone());
     }
-    Ok(read.into_iter().flatten().take(AUDIO_TRACKS_MAX).collect())
+    Ok(read.into_iter().flatten().collect())
 }
 
 fn subtitles(streams: &[RawStream]) -> Vec<SubtitleStream> {
@@ -142,7 +150,6 @@ fn subtitles(streams: &[RawStream]) -> Vec<SubtitleStream> {
             forced: stream.disposition.forced != 0,
             default: stream.disposition.default != 0,
         })
-        .take(SUBTITLE_TRACKS_MAX)
         .collect()
 }
 

@@ -83,6 +83,45 @@ async fn files_that_were_cut_short_are_refused() {
     }
 }
 
+/// Those who upload bought files get one reason, whatever the container: what ffmpeg would decode of them is noise.
+#[tokio::test]
+async fn encrypted_files_are_refused() {
+    let bench = Bench::new().await;
+    let key = "-encryption_scheme cenc-aes-ctr -encryption_key 00112233445566778899aabbccddeeff -encryption_kid \
+               00112233445566778899aabbccddeeff";
+    let mp4 = bench.clip("10", 2.0, &format!("{H264} {key}"), "bought.mp4");
+    let header = [0x1A, 0x45, 0xDF, 0xA3, 0x80, 0x18, 0x53, 0x80, 0x67, 0xFF];
+    let matroska = [&header[..], &encrypted::matroska::tests::tracks(1, 5)].concat();
+    let matroska = bench.file("bought.mkv", &matroska);
+    let clear = bench.clip("10", 2.0, &format!("{H264} -c:a aac"), "clear.ts");
+    let mut bytes = std::fs::read(&clear).unwrap();
+    for packet in bytes.chunks_mut(188) {
+        // The ids that ffmpeg gives to pictures and sound.
+        if packet[1] & 0x1F == 1 {
+            packet[3] |= 0x80;
+        }
+    }
+    let transport = bench.file("scrambled.ts", &bytes);
+    for file in [mp4, matroska, transport] {
+        for beginning in [false, true] {
+            let scratch = bench.scratch();
+            let work = bench.workspace(&file, &scratch);
+            let probed = if beginning {
+                probe_beginning(&work).await
+            } else {
+                probe(&work).await
+            };
+            let error = probed.unwrap_err();
+            let failure = error.failure().unwrap();
+            assert_eq!(failure.reason, Reason::SourceCodecUnsupported, "{}", file.display());
+            assert!(failure.message.contains("encrypted"), "{}", failure.message);
+        }
+    }
+    bench.probe(&clear).await.unwrap();
+    let webm = bench.clip("10", 1.0, "-c:v libvpx -c:a libopus", "clear.webm");
+    bench.probe(&webm).await.unwrap();
+}
+
 #[tokio::test]
 async fn codecs_that_are_not_decoded_here_are_named() {
     let bench = Bench::new().await;
@@ -133,6 +172,44 @@ async fn limits_are_kept() {
             "{}",
             file.display()
         );
+    }
+}
+
+#[tokio::test]
+async fn tracks_are_refused_instead_of_lost() {
+    let bench = Bench::with(Limits {
+        audio_tracks_max: 2,
+        subtitle_tracks_max: 1,
+        ..Limits::default()
+    })
+    .await;
+    bench.file("words.srt", b"1\n00:00:00,000 --> 00:00:02,000\nNobody speaks.\n");
+    let file = |sounds: usize, texts: usize| {
+        let maps = format!("{} {}", "-map 0 ".repeat(sounds), "-map 1 ".repeat(texts));
+        let words = format!("-f lavfi -i sine=d=1 -i words.srt {maps} -c:a aac -c:s srt");
+        bench.ffmpeg(&words, &format!("{sounds}-{texts}.mkv"))
+    };
+    let taken = bench.probe(&file(2, 1)).await.unwrap();
+    assert_eq!((taken.audios.len(), taken.subtitles.len()), (2, 1));
+    for (sounds, texts, sentence, option) in [
+        (
+            3,
+            0,
+            "The source has 3 audio tracks; at most 2 are taken.",
+            "source-audio-tracks-max",
+        ),
+        (
+            1,
+            2,
+            "The source has 2 subtitle tracks; at most 1 are taken.",
+            "source-subtitle-tracks-max",
+        ),
+    ] {
+        let error = bench.probe(&file(sounds, texts)).await.unwrap_err();
+        let failure = error.failure().unwrap();
+        assert_eq!(failure.reason, Reason::SourceLimitExceeded);
+        assert_eq!(failure.message, sentence);
+        assert_eq!(failure.metadata["setting"], option);
     }
 }
 

@@ -15,7 +15,11 @@ fn chunk(offset: i64, data: &'static [u8]) -> UploadChunk {
 
 fn piece(offset: i64, data: &'static [u8], then: Then) -> Result<Option<Piece>, Failure> {
     let (offset, data) = (Offset(offset), Bytes::from_static(data));
-    Ok(Some(Piece { offset, data, then }))
+    Ok(Some(Piece {
+        offset,
+        data: data.into(),
+        then,
+    }))
 }
 
 #[test]

@@ -14,7 +14,7 @@ const TRUN_SIZE: u32 = 0x200;
 const TRUN_FLAGS: u32 = 0x400;
 const TRUN_SHOWN: u32 = 0x800;
 /// The flag of a sample that decoding can't begin with.
-const NOT_SYNC: u32 = 0x1_0000;
+pub(super) const NOT_SYNC: u32 = 0x1_0000;
 
 /// One frame, or one packet of sound; times in the track's timescale.
 #[derive(Debug, Clone, Copy)]

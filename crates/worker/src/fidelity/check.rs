@@ -1,6 +1,9 @@
 //! What must hold of every result.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use reelway_domain::{EncoderSpeed, JobState, Ladder, Rung, TaskKind, Tenant};
 
@@ -40,6 +43,25 @@ pub(super) struct Outcome {
     pub(super) played: Played,
     /// How many chunks the video was encoded in.
     pub(super) chunks: usize,
+    spent: Spent,
+}
+
+/// Tells at the end of a case how long it took: `cargo test fidelity:: -- --nocapture 2>&1 | grep "^case"`.
+struct Spent {
+    begun: Instant,
+    /// What the engine took of it.
+    encoded: Duration,
+}
+
+impl Drop for Spent {
+    fn drop(&mut self) {
+        let thread = std::thread::current();
+        let (all, engine) = (self.begun.elapsed().as_secs_f64(), self.encoded.as_secs_f64());
+        eprintln!(
+            "case {}: {all:.1} s, of which {engine:.1} s encoding",
+            thread.name().unwrap_or("?")
+        );
+    }
 }
 
 /// What was seen of a result whose every frame is the right one.
@@ -71,21 +93,30 @@ pub(super) fn ladder(short_sides: &[u32]) -> Ladder {
 
 /// Sends a clip the way of every upload; the rungs have these short sides.
 pub(super) async fn transcode(clip: &Clip, short_sides: &[u32]) -> Outcome {
+    let begun = Instant::now();
     let bench = Bench::new().await;
     let source = clip.make(bench.dir.path());
-    through(bench, source, ladder(short_sides)).await
+    let mut outcome = through(bench, source, ladder(short_sides)).await;
+    outcome.spent.begun = begun;
+    outcome
 }
 
 /// Sends a file of a bench's directory the way of every upload.
 pub(super) async fn through(bench: Bench, source: PathBuf, ladder: Ladder) -> Outcome {
+    let encoding = Instant::now();
     let job = bench.job_with(std::fs::read(&source).unwrap(), ladder).await;
     let ended = bench.run_woken_to_end(job).await;
     assert_eq!(ended.state, JobState::Succeeded, "{:?}", ended.error);
     let tasks = bench.catalog.tasks(&Tenant::single(), job).await.unwrap();
     assert!(tasks.iter().all(|task| task.attempt == 1), "{tasks:?}");
+    let encoded = encoding.elapsed();
     let played = Played::open(&bench, job).await;
     rules::check(&played);
     Outcome {
+        spent: Spent {
+            begun: encoding,
+            encoded,
+        },
         source,
         played,
         chunks: tasks.iter().filter(|task| task.kind == TaskKind::Video).count(),

@@ -2,7 +2,7 @@
 
 use super::{
     check::{Seen, faithful, transcode},
-    clip::Clip,
+    clip::{CODE_BITS, Clip},
     patch, pictures,
 };
 
@@ -10,6 +10,8 @@ use super::{
 const H264: &str = "-c:v libx264 -preset superfast -crf 14 -bf 3 -g 75 -pix_fmt yuv420p";
 /// Long enough for two chunks.
 const SECONDS: f64 = 6.5;
+/// How many numbers the bar code has.
+const CODES: u32 = 1 << CODE_BITS;
 /// How like its source a picture of 16 by 16 must be: the measure has few places to look at, so each weighs more.
 const TINY_LIKENESS_MIN: f64 = 0.9;
 
@@ -251,9 +253,19 @@ async fn slides() {
 /// Pictures that each stay for 20 s, longer than a segment usually is. What ffmpeg's own player says of such is not asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hours() {
+    two_hours_at("1/20", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hours_of_a_picture_each_second() {
+    two_hours_at("1", 1).await;
+}
+
+/// Two hours of pictures that each stay for so many seconds.
+async fn two_hours_at(rate: &'static str, seconds: u32) {
     let clip = Clip {
         size: (64, 64),
-        rate: "1/20",
+        rate,
         seconds: 7200.0,
         video: H264,
         audio: "",
@@ -261,12 +273,13 @@ async fn two_hours() {
     };
     let outcome = transcode(&clip, &[64]).await;
     let video = &outcome.played.videos[0];
-    let shown = video.shown();
-    assert_eq!(shown.len(), 360);
-    for (n, shown) in (0..).zip(&shown) {
-        assert!((shown - f64::from(n) * 20.0).abs() <= 1e-4, "frame {n}: {shown} s");
+    let (shown, frames) = (video.shown(), 7200 / seconds);
+    assert_eq!(shown.len(), usize::try_from(frames).unwrap());
+    for (n, shown) in (0..frames).zip(&shown) {
+        let expected = f64::from(n * seconds);
+        assert!((shown - expected).abs() <= 1e-4, "frame {n}: {shown} s");
     }
     let compared = pictures::compare(&outcome.source, &video.file, (64, 64), 0, "");
     let codes: Vec<u32> = compared.result.iter().map(|frame| frame.code).collect();
-    assert_eq!(codes, (0..360).collect::<Vec<_>>());
+    assert_eq!(codes, (0..frames).map(|n| n % CODES).collect::<Vec<_>>());
 }

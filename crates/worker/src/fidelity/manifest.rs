@@ -168,7 +168,9 @@ fn same_track(representation: &Element<'_>, list: &Element<'_>, track: &Track) {
     let mut next = 0;
     for entry in list.only("SegmentTimeline").of("S") {
         let repeated = entry.attributes.get("r").map_or(0, |r| r.parse::<i64>().unwrap());
-        next = entry.attributes.get("t").map_or(next, |t| t.parse().unwrap());
+        let start = entry.attributes.get("t").map_or(next, |t| t.parse().unwrap());
+        assert!(starts.is_empty() || start == next, "a hole at {next}: {start}");
+        next = start;
         for _ in 0..=repeated {
             starts.push(next);
             next += entry.number("d");

@@ -3,7 +3,8 @@
 //! Every clip carries its frame number as a bar code, a white flash at each second in the picture and a beep at each
 //! second in the sound. It goes the way of every upload, and what comes out is read as a player reads it: playlists from
 //! the top, times from the boxes of the segments. The truth about the source is what a plain ffmpeg decodes of it. Every
-//! result, whatever it is of, is held against the rules for playlists, manifest and boxes (`rules`).
+//! result, whatever it is of, is held against the rules for playlists, manifest and boxes (`rules`), and `mistakes` shows that
+//! these find what is wrong.
 //!
 //! | What a source can be | Cases |
 //! | --- | --- |
@@ -34,6 +35,7 @@ mod corpus;
 mod extras;
 mod hdr;
 mod manifest;
+mod mistakes;
 mod opinion;
 mod patch;
 mod pictures;

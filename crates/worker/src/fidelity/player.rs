@@ -33,6 +33,8 @@ pub(super) struct Track {
     pub(super) uris: Vec<String>,
     /// What the init section says of the codec, as playlists write it; only its beginning if it isn't H.264.
     pub(super) codec: String,
+    /// The target duration, in seconds.
+    pub(super) target: f64,
     /// Init section and segments in one file.
     pub(super) file: PathBuf,
     pub(super) init: Init,
@@ -43,6 +45,8 @@ pub(super) struct Track {
 pub(super) struct Segment {
     /// How long the playlist says it is, in seconds.
     pub(super) duration: f64,
+    /// How long its file is, in bytes.
+    pub(super) bytes: u32,
     pub(super) samples: Vec<Sample>,
 }
 
@@ -60,6 +64,15 @@ impl Played {
             let playlist = playlist.unwrap();
             std::fs::copy(playlist.path(), dir.join(playlist.file_name())).unwrap();
         }
+        let download = published.download_key.map(|key| dir.join("c").join(key));
+        Self {
+            download,
+            ..Self::read(dir)
+        }
+    }
+
+    /// Reads what lies in a directory as it is served.
+    pub(super) fn read(dir: PathBuf) -> Self {
         let text = read_text(&dir, MASTER_PLAYLIST);
         let mut lines = text.lines();
         let (mut videos, mut audios) = (Vec::new(), Vec::<Track>::new());
@@ -75,10 +88,9 @@ impl Played {
                 audios.push(Track::read(&dir, quoted(line, "URI"), None));
             }
         }
-        let download = published.download_key.map(|key| dir.join("c").join(key));
         Self {
             dir,
-            download,
+            download: None,
             videos,
             audios,
         }
@@ -127,6 +139,10 @@ impl Track {
         let map = quoted(with_tag("#EXT-X-MAP:").unwrap(), "URI");
         let section = std::fs::read(dir.join(map)).unwrap();
         sections::init(&section);
+        let codec = sections::codec(&section);
+        if let (Some(promised), Some(size)) = (size, sections::size(&section)) {
+            assert_eq!(promised, size, "RESOLUTION of {playlist}");
+        }
         let (init, mut bytes, mut uris) = (Init::read(&section), section.clone(), vec![map.to_owned()]);
         let (mut segments, mut number) = (Vec::new(), None);
         let mut lines = text.lines();
@@ -142,8 +158,12 @@ impl Track {
             assert!(number < Some(next), "segment {next} comes after {number:?}");
             number = Some(next);
             uris.push(uri.to_owned());
-            let samples = init.samples(&segment);
-            segments.push(Segment { duration, samples });
+            sections::begins_with_idr(&segment, &codec);
+            segments.push(Segment {
+                duration,
+                bytes: u32::try_from(segment.len()).unwrap(),
+                samples: init.samples(&segment),
+            });
             bytes.extend(segment);
         }
         let file = dir.join(playlist).with_extension("mp4");
@@ -151,7 +171,8 @@ impl Track {
         Self {
             size,
             uris,
-            codec: sections::codec(&section),
+            codec,
+            target,
             file,
             init,
             segments,

@@ -10,8 +10,12 @@ const SEGMENT_BRANDS: [&[u8; 4]; 2] = [b"msdh", b"cmfs"];
 const BASE_IS_MOOF: u32 = 0x2_0000;
 /// The fields of a picture's sample entry, and of a sound's, before the boxes in it.
 const PICTURE_FIELDS_BYTES: usize = 78;
+/// The width and the height of a picture's sample entry.
+const SIZE_AT: usize = 24;
 /// The version, the flags and the number of entries.
 const ENTRIES_AT: usize = 8;
+/// The names of the sample entries of pictures.
+const PICTURES: [&[u8; 4]; 3] = [b"avc1", b"hvc1", b"av01"];
 
 /// Holds an init section against the rules.
 pub(super) fn init(bytes: &[u8]) {
@@ -71,10 +75,47 @@ fn trex(moov: &[u8]) -> u32 {
     track
 }
 
+/// Width and height of the picture; `None` for sound.
+pub(super) fn size(init: &[u8]) -> Option<(u32, u32)> {
+    let entries = sample_entries(init);
+    let entry = PICTURES.iter().find_map(|kind| all(entries, kind).next())?;
+    let side = |at: usize| u32::from(u16::from_be_bytes([entry[at], entry[at + 1]]));
+    Some((side(SIZE_AT), side(SIZE_AT + 2)))
+}
+
+/// The first picture of a segment is one that decoding can begin with, whatever the flags say: an IDR of H.264 (ITU-T H.264, table
+/// 7-1) or H.265 (ITU-T H.265, table 7-1). What is first in AV1 is left to the decoder.
+pub(super) fn begins_with_idr(segment: &[u8], codec: &str) {
+    let kind = match codec.split('.').next() {
+        Some("avc1") => |header: u8| header & 0x1F,
+        Some("hvc1") => |header: u8| header >> 1 & 0x3F,
+        _ => return,
+    };
+    let (slices, idr) = if codec.starts_with("avc1") {
+        (1..=5, 5..=5)
+    } else {
+        (0..=31, 19..=20)
+    };
+    let mut rest = only(segment, b"mdat");
+    loop {
+        let length = usize::try_from(Fields(rest).u32()).unwrap();
+        let kind = kind(rest[4]);
+        if slices.contains(&kind) {
+            assert!(idr.contains(&kind), "a segment begins with a picture of type {kind}");
+            return;
+        }
+        rest = &rest[4 + length..];
+    }
+}
+
+fn sample_entries(init: &[u8]) -> &[u8] {
+    let minf = only(only(only(only(init, b"moov"), b"trak"), b"mdia"), b"minf");
+    &only(only(minf, b"stbl"), b"stsd")[ENTRIES_AT..]
+}
+
 /// What playlists must call the codec: all of it for H.264, its first word for others (RFC 6381).
 pub(super) fn codec(init: &[u8]) -> String {
-    let minf = only(only(only(only(init, b"moov"), b"trak"), b"mdia"), b"minf");
-    let entries = &only(only(minf, b"stbl"), b"stsd")[ENTRIES_AT..];
+    let entries = sample_entries(init);
     let kind = kinds(entries).remove(0);
     match kind.as_str() {
         "avc1" => {

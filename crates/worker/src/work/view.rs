@@ -211,22 +211,23 @@ fn tail_run(upload: &Upload, size: u64, place: impl FnOnce(Offset) -> RunPlace) 
 
 /// Why there is no view.
 enum Unseen {
-    /// An object isn't there: a copy of a part that is on its way, or what a part has replaced meanwhile.
+    /// Something isn't there: a copy of a part that is on its way, what a part has replaced meanwhile, or a tail that went when the
+    /// upload became complete.
     Gone,
     Failed(media::Error),
 }
 
 impl Unseen {
-    fn of_store(error: BlobError, is_object: bool) -> Self {
+    fn of_store(error: BlobError) -> Self {
         match error {
-            BlobError::NotFound { .. } if is_object => Self::Gone,
+            BlobError::NotFound { .. } => Self::Gone,
             error => Self::Failed(Failure::from(error).into()),
         }
     }
 
-    fn of_reading(error: &std::io::Error, is_object: bool) -> Self {
+    fn of_reading(error: &std::io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::NotFound if is_object => Self::Gone,
+            std::io::ErrorKind::NotFound => Self::Gone,
             _ => Self::Failed(unreadable(error).into()),
         }
     }
@@ -251,9 +252,7 @@ fn make(
 }
 
 fn look(runs: Vec<ArrivedRun>, there: &Arrived, limit: u64, wanted: Wanted, path: PathBuf) -> Result<Sight, Unseen> {
-    let is_object = runs.iter().any(|run| matches!(run.place, RunPlace::Object(_)));
-    let of_store = |error| Unseen::of_store(error, is_object);
-    let of_reading = |error| Unseen::of_reading(&error, is_object);
+    let (of_store, of_reading) = (Unseen::of_store, |error: std::io::Error| Unseen::of_reading(&error));
     let not_yet = |offset: u64| Ok(Sight::NotYet(later(there.prefix, limit, offset)));
     let (index, media) = match wanted {
         Wanted::Whole => return Ok(Sight::NotYet(ReadyAt::Complete)),
@@ -273,7 +272,7 @@ fn look(runs: Vec<ArrivedRun>, there: &Arrived, limit: u64, wanted: Wanted, path
     let ranges = match layout(&bytes, there).map_err(of_reading)? {
         Layout::Later(offset) => return not_yet(offset),
         Layout::Complete => return Ok(Sight::NotYet(ReadyAt::Complete)),
-        Layout::Pieces(end) => return beginning(&bytes, end, index, path, is_object),
+        Layout::Pieces(end) => return beginning(&bytes, end, index, path),
         // Of a file whose length isn't known nobody knows how long its sparse copy would have to be.
         Layout::Indexed(_) if limit == u64::MAX => return Ok(Sight::NotYet(ReadyAt::Complete)),
         Layout::Indexed(ranges) => ranges,
@@ -295,25 +294,19 @@ fn look(runs: Vec<ArrivedRun>, there: &Arrived, limit: u64, wanted: Wanted, path
 }
 
 /// The first pieces of a file: as many as there are, or as many as were planned for.
-fn beginning(
-    bytes: &ArrivedBytes,
-    end: u64,
-    planned: Option<SeenIndex>,
-    path: PathBuf,
-    is_object: bool,
-) -> Result<Sight, Unseen> {
+fn beginning(bytes: &ArrivedBytes, end: u64, planned: Option<SeenIndex>, path: PathBuf) -> Result<Sight, Unseen> {
     let ranges = match &planned {
         Some(planned) => planned.ranges.clone(),
         None => vec![ByteRange { start: 0, end }],
     };
-    let seen = seen(bytes, ranges).map_err(|error| Unseen::of_reading(&error, is_object))?;
+    let seen = seen(bytes, ranges).map_err(|error| Unseen::of_reading(&error))?;
     if planned.is_some_and(|planned| planned != seen) {
         return Ok(Sight::NotYet(ReadyAt::Complete));
     }
     let file = File::create(&path).map_err(|error| Unseen::Failed(unreadable(&error).into()))?;
     for range in &seen.ranges {
         let copied = bytes.copy(&file, &path, range.start, range.end);
-        copied.map_err(|error| Unseen::of_store(error, is_object))?;
+        copied.map_err(Unseen::of_store)?;
     }
     Ok(Sight::Ready(View {
         path,

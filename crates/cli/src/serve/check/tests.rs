@@ -69,6 +69,16 @@ fn several_servers_need_what_they_share() {
 }
 
 #[test]
+fn several_servers_share_the_store_for_outputs_too() {
+    let of = |outputs: &'static str| [&one_of_several("upload")[..], &["--output-store", outputs]].concat();
+    let error = refused(&of("file:///srv/outputs"));
+    assert!(error.message.starts_with("--output-store"), "{error}");
+    for outputs in ["file:///srv/outputs?shared=true", "s3://bucket/outputs"] {
+        assert!(check(&config(&of(outputs))).is_ok(), "{outputs}");
+    }
+}
+
+#[test]
 fn what_works_is_taken() {
     let private = ["--grpc", "0.0.0.0:50051", "--insecure"];
     let any_ports = [

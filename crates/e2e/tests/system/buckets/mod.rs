@@ -1,9 +1,16 @@
 //! Bytes in the bucket of a real S3 server, behind a proxy that breaks what networks and servers break.
 
 mod calls;
+mod direct;
+mod direct_page;
+mod expired;
 mod faults;
+mod headers;
+mod joined;
 mod killed;
 mod memory;
+mod playing;
+mod tiers;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -29,6 +36,15 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// One in which nothing is yet, on the server that `scripts/test` starts.
     pub(crate) async fn new() -> Self {
+        Self::below("").await
+    }
+
+    /// One that everybody may read who knows the names in it.
+    pub(crate) async fn for_everybody() -> Self {
+        Self::below("/everybody").await
+    }
+
+    async fn below(place: &str) -> Self {
         let of = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("scripts/test sets {name}"));
         let (url, endpoint) = (of("REELWAY_TEST_S3"), of("REELWAY_TEST_S3_ENDPOINT"));
         let server: SocketAddr = endpoint
@@ -37,7 +53,7 @@ impl Bucket {
             .expect("http://ADDRESS:PORT");
         Self {
             proxy: S3Proxy::before(server).await,
-            url: format!("{url}/{}", UploadId::new()),
+            url: format!("{url}{place}/{}", UploadId::new()),
             endpoint,
         }
     }
@@ -47,6 +63,12 @@ impl Bucket {
         Setup::default()
             .option("--store", &self.url)
             .option("--store-endpoint", self.proxy.url())
+    }
+
+    /// Where it is in the eyes of whoever has no key.
+    pub(crate) fn public_url(&self) -> String {
+        let path = self.url.trim_start_matches("s3:/");
+        format!("{}{path}", self.endpoint)
     }
 
     /// The store as it is, without the proxy.

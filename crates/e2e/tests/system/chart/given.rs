@@ -8,13 +8,12 @@ use serde_json::Value;
 use super::{chart, installed, items, rendered, rendered::label, text};
 use crate::harness::{Tool, reelway};
 
-/// Variables that are the clients' of buckets, and the clients' of servers.
-const OTHERS: [&str; 5] = [
+/// Variables that are the clients' of buckets.
+const OTHERS: [&str; 4] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_REGION",
     "GOOGLE_SERVICE_ACCOUNT",
-    "REELWAY_TOKEN_FILE",
 ];
 /// Options of `serve` that the chart sets itself, or that mean nothing with one role in a pod.
 const OWNED: [&str; 43] = [
@@ -64,14 +63,14 @@ const OWNED: [&str; 43] = [
 ];
 
 /// What `reelway serve --help` says.
-async fn help() -> String {
-    let output = reelway(["serve", "--help"]).output().await.expect("it runs");
+async fn help(command: &str) -> String {
+    let output = reelway([command, "--help"]).output().await.expect("it runs");
     String::from_utf8(output.stdout).expect("text")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_variable_is_one_that_the_command_reads() {
-    let help = help().await;
+    let help = help("serve").await + &help("doctor").await;
     for (name, of) in rendered().await {
         let settings = of.kind("ConfigMap").filter_map(|map| map["data"].as_object()).flatten();
         let settings = settings.map(|(name, _)| name.as_str());
@@ -149,7 +148,7 @@ async fn the_table_of_values_is_up_to_date() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_option_can_be_set_in_one_way() {
-    let help = help().await;
+    let help = help("serve").await;
     let options: BTreeSet<&str> = help
         .lines()
         .filter_map(|line| {

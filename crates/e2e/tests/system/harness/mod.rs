@@ -3,6 +3,7 @@
 mod calls;
 mod cli;
 mod clip;
+mod clock;
 mod environment;
 mod events;
 mod http;
@@ -22,6 +23,7 @@ pub(crate) use self::{
     calls::upload,
     cli::Cli,
     clip::{Clip, Tool, clip, tool},
+    clock::skewed,
     environment::environment,
     events::Mark,
     http::{get, get_ok},

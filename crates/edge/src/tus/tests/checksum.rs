@@ -8,6 +8,15 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::testing::{content, until, wire::Wire};
 
+on_both!(
+    cs1_cs2_every_algorithm_that_is_listed_is_verified,
+    cs3_a_wrong_digest_drops_the_chunk,
+    cs4_cs5_what_cannot_be_verified_is_refused,
+    cs6_what_a_cut_leaves_unverified_does_not_count,
+    cs7_the_checksum_may_come_as_a_trailer,
+    cs8_without_the_trailer_nothing_counts,
+);
+
 /// What the header says of these bytes.
 fn checksum(algorithm: &str, data: &[u8]) -> String {
     let digest = match algorithm {
@@ -20,9 +29,8 @@ fn checksum(algorithm: &str, data: &[u8]) -> String {
     format!("{algorithm} {}", STANDARD.encode(digest))
 }
 
-#[tokio::test]
-async fn cs1_cs2_every_algorithm_that_is_listed_is_verified() {
-    let node = Node::start().await;
+async fn cs1_cs2_every_algorithm_that_is_listed_is_verified(at: At) {
+    let node = Node::start_at(at).await;
     let options = node.send("OPTIONS", "/files/", &[], b"").await;
     let listed = options.header("tus-checksum-algorithm").unwrap().to_owned();
     assert_eq!(listed, "sha1,sha256,md5,crc32c");
@@ -38,9 +46,8 @@ async fn cs1_cs2_every_algorithm_that_is_listed_is_verified() {
     }
 }
 
-#[tokio::test]
-async fn cs3_a_wrong_digest_drops_the_chunk() {
-    let node = Node::start().await;
+async fn cs3_a_wrong_digest_drops_the_chunk(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(600_000);
     let path = created(&node, whole.len()).await;
     appended(&node, &path, 0, &whole[..100_000]).await;
@@ -67,9 +74,8 @@ async fn cs3_a_wrong_digest_drops_the_chunk() {
     assert_eq!(node.stored(id(&path)).await, whole);
 }
 
-#[tokio::test]
-async fn cs4_cs5_what_cannot_be_verified_is_refused() {
-    let node = Node::start().await;
+async fn cs4_cs5_what_cannot_be_verified_is_refused(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     for wrong in [
         "sha512 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=",
@@ -84,9 +90,8 @@ async fn cs4_cs5_what_cannot_be_verified_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn cs6_what_a_cut_leaves_unverified_does_not_count() {
-    let node = Node::start().await;
+async fn cs6_what_a_cut_leaves_unverified_does_not_count(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(600_000);
     let path = created(&node, whole.len()).await;
     appended(&node, &path, 0, &whole[..50_000]).await;
@@ -140,9 +145,8 @@ async fn with_trailer(node: &Node, path: &str, data: &[u8], trailers: &[(&str, &
     wire.answer("PATCH").await
 }
 
-#[tokio::test]
-async fn cs7_the_checksum_may_come_as_a_trailer() {
-    let node = Node::start().await;
+async fn cs7_the_checksum_may_come_as_a_trailer(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(350_000);
     for algorithm in ["sha1", "sha256", "md5", "crc32c"] {
         let path = created(&node, whole.len()).await;
@@ -173,9 +177,8 @@ async fn cs7_the_checksum_may_come_as_a_trailer() {
     assert_eq!(offset(&node, &path).await, 0);
 }
 
-#[tokio::test]
-async fn cs8_without_the_trailer_nothing_counts() {
-    let node = Node::start().await;
+async fn cs8_without_the_trailer_nothing_counts(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     assert_eq!(with_trailer(&node, &path, b"abc", &[]).await.status, 460);
     assert_eq!(with_trailer(&node, &path, b"abc", &[("Other", "x")]).await.status, 460);

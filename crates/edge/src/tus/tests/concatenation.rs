@@ -5,6 +5,18 @@ use reelway_domain::{UploadId, UploadState};
 use super::*;
 use crate::testing::{content, until};
 
+on_both!(
+    cc1_cc2_cc5_cc6_parts_become_one,
+    cc3_a_final_upload_has_no_length_of_its_own,
+    cc4_a_final_upload_is_not_written,
+    cc7_cc13_an_unfinished_final_upload_has_no_offset,
+    cc8_a_final_upload_has_its_own_metadata_only,
+    cc9_a_part_may_be_used_again,
+    cc10_parts_start_nothing,
+    cc11_other_uploads_are_no_parts,
+    a_part_in_use_is_not_deleted,
+);
+
 const PARTIAL: (&str, &str) = ("Upload-Concat", "partial");
 
 async fn partial(node: &Node, length: usize) -> String {
@@ -24,9 +36,8 @@ async fn is_complete(node: &Node, path: &str) -> bool {
     node.upload(id(path)).await.state == UploadState::Complete
 }
 
-#[tokio::test]
-async fn cc1_cc2_cc5_cc6_parts_become_one() {
-    let node = Node::start().await;
+async fn cc1_cc2_cc5_cc6_parts_become_one(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(500_000);
     let (a, b) = (partial(&node, 200_000).await, partial(&node, 300_000).await);
     appended(&node, &b, 0, &whole[200_000..]).await;
@@ -54,9 +65,8 @@ async fn cc1_cc2_cc5_cc6_parts_become_one() {
     assert_eq!(node.stored(id(&path)).await, whole);
 }
 
-#[tokio::test]
-async fn cc3_a_final_upload_has_no_length_of_its_own() {
-    let node = Node::start().await;
+async fn cc3_a_final_upload_has_no_length_of_its_own(at: At) {
+    let node = Node::start_at(at).await;
     let a = partial(&node, 3).await;
     appended(&node, &a, 0, b"abc").await;
     for length in [("Upload-Length", "3"), ("Upload-Defer-Length", "1")] {
@@ -65,9 +75,8 @@ async fn cc3_a_final_upload_has_no_length_of_its_own() {
     }
 }
 
-#[tokio::test]
-async fn cc4_a_final_upload_is_not_written() {
-    let node = Node::start().await;
+async fn cc4_a_final_upload_is_not_written(at: At) {
+    let node = Node::start_at(at).await;
     let (a, b) = (partial(&node, 3).await, partial(&node, 3).await);
     appended(&node, &a, 0, b"abc").await;
     let (_, answer) = joined(&node, &[&a, &b], &[NO_JOB]).await;
@@ -93,9 +102,8 @@ async fn cc4_a_final_upload_is_not_written() {
     );
 }
 
-#[tokio::test]
-async fn cc7_cc13_an_unfinished_final_upload_has_no_offset() {
-    let node = Node::start().await;
+async fn cc7_cc13_an_unfinished_final_upload_has_no_offset(at: At) {
+    let node = Node::start_at(at).await;
     let a = partial(&node, 3).await;
     let answer = post(&node, &[("Upload-Defer-Length", "1"), PARTIAL]).await;
     let b = answer.location();
@@ -121,9 +129,8 @@ async fn cc7_cc13_an_unfinished_final_upload_has_no_offset() {
     assert_eq!(node.stored(id(&path)).await, b"abcdefg");
 }
 
-#[tokio::test]
-async fn cc8_a_final_upload_has_its_own_metadata_only() {
-    let node = Node::start().await;
+async fn cc8_a_final_upload_has_its_own_metadata_only(at: At) {
+    let node = Node::start_at(at).await;
     let named = ("Upload-Metadata", "filename cGFydA==,preset ZmFzdA==");
     let answer = post(&node, &[("Upload-Length", "3"), PARTIAL, named]).await;
     assert_eq!(answer.status, 201);
@@ -142,9 +149,8 @@ async fn cc8_a_final_upload_has_its_own_metadata_only() {
     assert_eq!(node.upload(&answer.id()).await.file_name, "whole");
 }
 
-#[tokio::test]
-async fn cc9_a_part_may_be_used_again() {
-    let node = Node::start().await;
+async fn cc9_a_part_may_be_used_again(at: At) {
+    let node = Node::start_at(at).await;
     let a = partial(&node, 3).await;
     appended(&node, &a, 0, b"abc").await;
     for (parts, expected) in [(&[&*a, &*a][..], &b"abcabc"[..]), (&[&*a], b"abc")] {
@@ -155,9 +161,8 @@ async fn cc9_a_part_may_be_used_again() {
     }
 }
 
-#[tokio::test]
-async fn cc10_parts_start_nothing() {
-    let node = Node::start().await;
+async fn cc10_parts_start_nothing(at: At) {
+    let node = Node::start_at(at).await;
     let a = partial(&node, 3).await;
     appended(&node, &a, 0, b"abc").await;
     assert_eq!(node.upload(id(&a)).await.job, None);
@@ -165,9 +170,8 @@ async fn cc10_parts_start_nothing() {
     assert!(node.upload(&answer.id()).await.job.is_some(), "the whole does");
 }
 
-#[tokio::test]
-async fn cc11_other_uploads_are_no_parts() {
-    let node = Node::start().await;
+async fn cc11_other_uploads_are_no_parts(at: At) {
+    let node = Node::start_at(at).await;
     let (a, whole) = (partial(&node, 3).await, created(&node, 3).await);
     let unknown = format!("/files/{}", UploadId::new());
     let foreign = format!("http://evil.example{a}");
@@ -184,9 +188,8 @@ async fn cc11_other_uploads_are_no_parts() {
     );
 }
 
-#[tokio::test]
-async fn a_part_in_use_is_not_deleted() {
-    let node = Node::start().await;
+async fn a_part_in_use_is_not_deleted(at: At) {
+    let node = Node::start_at(at).await;
     let (a, b) = (partial(&node, 3).await, partial(&node, 3).await);
     appended(&node, &a, 0, b"abc").await;
     let (_, answer) = joined(&node, &[&a, &b], &[NO_JOB]).await;

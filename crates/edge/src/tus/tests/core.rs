@@ -3,9 +3,26 @@
 use super::*;
 use crate::testing::{content, wire::Wire};
 
-#[tokio::test]
-async fn c1_every_answer_carries_tus_resumable() {
-    let node = Node::start().await;
+on_both!(
+    c1_every_answer_carries_tus_resumable,
+    c2_another_version_is_not_processed,
+    c3_c4_c6_options_tell_what_there_is_whatever_the_version,
+    c7_offsets_and_lengths_are_non_negative_integers,
+    c8_the_override_is_the_method,
+    c9_c10_c11_head_tells_where_the_upload_stands,
+    c12_c17_what_is_unknown_has_no_offset,
+    c13_bytes_need_their_media_type,
+    c14_bytes_need_an_offset,
+    c15_another_offset_changes_nothing,
+    c16_the_offset_moves_by_what_was_stored,
+    c20_a_body_past_the_end_is_refused,
+    c21_nothing_more_for_a_complete_upload_is_fine,
+    other_methods_are_named,
+    a_connection_serves_on_after_a_refusal,
+);
+
+async fn c1_every_answer_carries_tus_resumable(at: At) {
+    let node = Node::start_at(at).await;
     // `send` checks it.
     for (method, path) in [
         ("POST", "/files/"),
@@ -21,9 +38,8 @@ async fn c1_every_answer_carries_tus_resumable() {
     }
 }
 
-#[tokio::test]
-async fn c2_another_version_is_not_processed() {
-    let node = Node::start().await;
+async fn c2_another_version_is_not_processed(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     for headers in [&[][..], &[("Tus-Resumable", "0.2.2")], &[("Tus-Resumable", "")]] {
         for (method, path) in [
@@ -48,9 +64,8 @@ async fn c2_another_version_is_not_processed() {
     assert_eq!(offset(&node, &path).await, 0, "not deleted");
 }
 
-#[tokio::test]
-async fn c3_c4_c6_options_tell_what_there_is_whatever_the_version() {
-    let node = Node::start().await;
+async fn c3_c4_c6_options_tell_what_there_is_whatever_the_version(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     for path in ["/files", "/files/", &path] {
         for headers in [&[][..], &[TUS], &[("Tus-Resumable", "9.9")]] {
@@ -62,9 +77,8 @@ async fn c3_c4_c6_options_tell_what_there_is_whatever_the_version() {
     }
 }
 
-#[tokio::test]
-async fn c7_offsets_and_lengths_are_non_negative_integers() {
-    let node = Node::start().await;
+async fn c7_offsets_and_lengths_are_non_negative_integers(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     for wrong in ["-1", "+1", "1.5", "abc", "18446744073709551616", ""] {
         let answer = post(&node, &[("Upload-Length", wrong)]).await;
@@ -80,9 +94,8 @@ async fn c7_offsets_and_lengths_are_non_negative_integers() {
     assert_eq!(offset(&node, &path).await, 0);
 }
 
-#[tokio::test]
-async fn c8_the_override_is_the_method() {
-    let node = Node::start().await;
+async fn c8_the_override_is_the_method(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 6).await;
     let as_if = |method| ("X-HTTP-Method-Override", method);
     let append = [OCTETS, ("Upload-Offset", "0"), as_if("PATCH")];
@@ -100,9 +113,8 @@ async fn c8_the_override_is_the_method() {
     assert_eq!(head(&node, &path).await.status, 410);
 }
 
-#[tokio::test]
-async fn c9_c10_c11_head_tells_where_the_upload_stands() {
-    let node = Node::start().await;
+async fn c9_c10_c11_head_tells_where_the_upload_stands(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 6).await;
     for (before, after) in [(0, "0"), (3, "3"), (6, "6")] {
         if before > 0 {
@@ -118,18 +130,16 @@ async fn c9_c10_c11_head_tells_where_the_upload_stands() {
     }
 }
 
-#[tokio::test]
-async fn c12_c17_what_is_unknown_has_no_offset() {
-    let node = Node::start().await;
+async fn c12_c17_what_is_unknown_has_no_offset(at: At) {
+    let node = Node::start_at(at).await;
     let unknown = format!("/files/{}", reelway_domain::UploadId::new());
     let answer = head(&node, &unknown).await;
     assert_eq!((answer.status, answer.header("upload-offset")), (404, None));
     assert_eq!(patch(&node, &unknown, 0, b"abc").await.status, 404);
 }
 
-#[tokio::test]
-async fn c13_bytes_need_their_media_type() {
-    let node = Node::start().await;
+async fn c13_bytes_need_their_media_type(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     for headers in [
         &[("Upload-Offset", "0")][..],
@@ -140,17 +150,15 @@ async fn c13_bytes_need_their_media_type() {
     assert_eq!(offset(&node, &path).await, 0);
 }
 
-#[tokio::test]
-async fn c14_bytes_need_an_offset() {
-    let node = Node::start().await;
+async fn c14_bytes_need_an_offset(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     let answer = send(&node, "PATCH", &path, &[OCTETS], b"abc").await;
     assert_eq!((answer.status, offset(&node, &path).await), (400, 0));
 }
 
-#[tokio::test]
-async fn c15_another_offset_changes_nothing() {
-    let node = Node::start().await;
+async fn c15_another_offset_changes_nothing(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 9).await;
     appended(&node, &path, 0, b"abcd").await;
     for wrong in [0, 3, 5, 9, 1 << 40] {
@@ -171,9 +179,8 @@ async fn c15_another_offset_changes_nothing() {
     assert_eq!(node.stored(id(&path)).await, b"abcdefghi");
 }
 
-#[tokio::test]
-async fn c16_the_offset_moves_by_what_was_stored() {
-    let node = Node::start().await;
+async fn c16_the_offset_moves_by_what_was_stored(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(3 << 20);
     let path = created(&node, whole.len()).await;
     let mut at = 0;
@@ -185,9 +192,8 @@ async fn c16_the_offset_moves_by_what_was_stored() {
     assert_eq!(node.stored(id(&path)).await, whole);
 }
 
-#[tokio::test]
-async fn c20_a_body_past_the_end_is_refused() {
-    let node = Node::start().await;
+async fn c20_a_body_past_the_end_is_refused(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 5).await;
     appended(&node, &path, 0, b"a").await;
     assert_eq!(patch(&node, &path, 1, b"bcdef").await.status, 413, "announced");
@@ -224,18 +230,16 @@ async fn c20_a_body_past_the_end_is_refused() {
     assert_eq!(patch(&node, &path, 5, b"f").await.status, 413, "complete");
 }
 
-#[tokio::test]
-async fn c21_nothing_more_for_a_complete_upload_is_fine() {
-    let node = Node::start().await;
+async fn c21_nothing_more_for_a_complete_upload_is_fine(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     appended(&node, &path, 0, b"abc").await;
     appended(&node, &path, 3, b"").await;
     assert_eq!(offset(&node, &path).await, 3);
 }
 
-#[tokio::test]
-async fn other_methods_are_named() {
-    let node = Node::start().await;
+async fn other_methods_are_named(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     let answer = send(&node, "GET", &path, &[], b"").await;
     assert_eq!(
@@ -246,9 +250,8 @@ async fn other_methods_are_named() {
     assert_eq!((answer.status, answer.header("allow")), (405, Some("POST, OPTIONS")));
 }
 
-#[tokio::test]
-async fn a_connection_serves_on_after_a_refusal() {
-    let node = Node::start().await;
+async fn a_connection_serves_on_after_a_refusal(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     let mut wire = Wire::connect(node.address).await;
     wire.request("PATCH", &path, &[TUS, OCTETS, ("Upload-Offset", "1")], b"abc")

@@ -6,9 +6,19 @@ use reelway_domain::{UploadState, limits};
 use super::*;
 use crate::{Settings, testing::Setup};
 
-#[tokio::test]
-async fn cr1_an_upload_is_created() {
-    let node = Node::start().await;
+on_both!(
+    cr1_an_upload_is_created,
+    cr2_a_length_is_needed,
+    cr3_too_long_is_refused,
+    cr4_an_upload_without_bytes_is_complete_at_once,
+    cr5_metadata_is_read,
+    cr6_metadata_comes_back_as_it_was_given,
+    cr7_metadata_injects_nothing,
+    cr8_a_known_length_stays,
+);
+
+async fn cr1_an_upload_is_created(at: At) {
+    let node = Node::start_at(at).await;
     let extensions = node.send("OPTIONS", "/files/", &[], b"").await;
     let extensions = extensions
         .header("tus-extension")
@@ -40,19 +50,18 @@ async fn cr1_an_upload_is_created() {
     }
 }
 
-#[tokio::test]
-async fn cr2_a_length_is_needed() {
-    let node = Node::start().await;
+async fn cr2_a_length_is_needed(at: At) {
+    let node = Node::start_at(at).await;
     assert_eq!(post(&node, &[]).await.status, 400);
 }
 
-#[tokio::test]
-async fn cr3_too_long_is_refused() {
+async fn cr3_too_long_is_refused(at: At) {
     let edge = Settings {
         upload_bytes_max: 100,
         ..Settings::default()
     };
     let node = Node::with(Setup {
+        at,
         edge,
         ..Setup::default()
     })
@@ -65,9 +74,8 @@ async fn cr3_too_long_is_refused() {
     assert_eq!(answer.json()["metadata"]["sizeBytesMax"], "100");
 }
 
-#[tokio::test]
-async fn cr4_an_upload_without_bytes_is_complete_at_once() {
-    let node = Node::start().await;
+async fn cr4_an_upload_without_bytes_is_complete_at_once(at: At) {
+    let node = Node::start_at(at).await;
     let answer = post(&node, &[("Upload-Length", "0")]).await;
     assert_eq!(answer.status, 201);
     let row = node.upload(&answer.id()).await;
@@ -79,9 +87,8 @@ async fn cr4_an_upload_without_bytes_is_complete_at_once() {
     );
 }
 
-#[tokio::test]
-async fn cr5_metadata_is_read() {
-    let node = Node::start().await;
+async fn cr5_metadata_is_read(at: At) {
+    let node = Node::start_at(at).await;
     let raw = "filename d29ybGQubXA0,filetype dmlkZW8vbXA0,preset ZmFzdA==,is_confidential,folder w6k=";
     let answer = post(&node, &[("Upload-Length", "10"), ("Upload-Metadata", raw)]).await;
     assert_eq!(answer.status, 201);
@@ -112,9 +119,8 @@ async fn cr5_metadata_is_read() {
     );
 }
 
-#[tokio::test]
-async fn cr6_metadata_comes_back_as_it_was_given() {
-    let node = Node::start().await;
+async fn cr6_metadata_comes_back_as_it_was_given(at: At) {
+    let node = Node::start_at(at).await;
     for raw in ["b YQ==,a,filename d29ybGQ=", "z ,y /w==, x YQ"] {
         let answer = post(&node, &[("Upload-Length", "10"), ("Upload-Metadata", raw)]).await;
         assert_eq!(
@@ -135,9 +141,8 @@ async fn cr6_metadata_comes_back_as_it_was_given() {
     );
 }
 
-#[tokio::test]
-async fn cr7_metadata_injects_nothing() {
-    let node = Node::start().await;
+async fn cr7_metadata_injects_nothing(at: At) {
+    let node = Node::start_at(at).await;
     let hostile = STANDARD.encode("a.mp4\r\nSet-Cookie: a=b\r\n\r\n<script>");
     let raw = format!("filename {hostile},type {hostile},preset bm9uZQ==,k {hostile}");
     let answer = post(&node, &[("Upload-Length", "3"), ("Upload-Metadata", &raw)]).await;
@@ -157,9 +162,8 @@ async fn cr7_metadata_injects_nothing() {
     );
 }
 
-#[tokio::test]
-async fn cr8_a_known_length_stays() {
-    let node = Node::start().await;
+async fn cr8_a_known_length_stays(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 6).await;
     for wrong in ["5", "7", "0"] {
         assert_eq!(

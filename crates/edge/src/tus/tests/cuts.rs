@@ -10,6 +10,15 @@ use crate::{
     testing::{Setup, content, until, wire::Wire},
 };
 
+on_both!(
+    c18_cut_in_the_headers_and_before_the_body,
+    c18_cut_in_the_body_keeps_every_byte_that_arrived,
+    c18_cut_after_the_body_and_before_the_answer,
+    c18_cut_in_a_chunked_body,
+    c19_silence_closes_the_connection_and_keeps_what_came,
+    a_node_that_goes_down_keeps_what_came,
+);
+
 const SIZE: usize = 300_000;
 
 /// How a client goes away.
@@ -41,15 +50,13 @@ async fn begun(node: &Node, path: &str) -> Wire {
     wire
 }
 
-/// Waits until so many bytes are in the file, whether or not they are durable.
+/// Waits until so many bytes have come.
 async fn written(node: &Node, path: &str, bytes: usize) {
-    let file = node.path(id(path)).await;
-    until(async || std::fs::metadata(&file).is_ok_and(|file| file.len() >= bytes as u64)).await;
+    until(async || node.has_come(id(path), bytes).await).await;
 }
 
-#[tokio::test]
-async fn c18_cut_in_the_headers_and_before_the_body() {
-    let node = Node::start().await;
+async fn c18_cut_in_the_headers_and_before_the_body(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, SIZE).await;
     for end in [End::Fin, End::Rst] {
         let mut wire = Wire::connect(node.address).await;
@@ -65,9 +72,8 @@ async fn c18_cut_in_the_headers_and_before_the_body() {
     appended(&node, &path, 0, &content(SIZE)).await;
 }
 
-#[tokio::test]
-async fn c18_cut_in_the_body_keeps_every_byte_that_arrived() {
-    let node = Node::start().await;
+async fn c18_cut_in_the_body_keeps_every_byte_that_arrived(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(SIZE);
     for end in [End::Fin, End::Rst] {
         for sent in [1, 100_000, SIZE - 1] {
@@ -83,9 +89,8 @@ async fn c18_cut_in_the_body_keeps_every_byte_that_arrived() {
     }
 }
 
-#[tokio::test]
-async fn c18_cut_after_the_body_and_before_the_answer() {
-    let node = Node::start().await;
+async fn c18_cut_after_the_body_and_before_the_answer(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(SIZE);
     for end in [End::Fin, End::Rst] {
         let path = created(&node, SIZE).await;
@@ -99,9 +104,8 @@ async fn c18_cut_after_the_body_and_before_the_answer() {
     }
 }
 
-#[tokio::test]
-async fn c18_cut_in_a_chunked_body() {
-    let node = Node::start().await;
+async fn c18_cut_in_a_chunked_body(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(SIZE);
     let path = created(&node, SIZE).await;
     let mut wire = Wire::connect(node.address).await;
@@ -116,13 +120,13 @@ async fn c18_cut_in_a_chunked_body() {
     assert_eq!(offset(&node, &path).await, 150_000);
 }
 
-#[tokio::test]
-async fn c19_silence_closes_the_connection_and_keeps_what_came() {
+async fn c19_silence_closes_the_connection_and_keeps_what_came(at: At) {
     let edge = Settings {
         body_idle_max: Duration::from_millis(200),
         ..Settings::default()
     };
     let node = Node::with(Setup {
+        at,
         edge,
         ..Setup::default()
     })
@@ -145,9 +149,8 @@ async fn c19_silence_closes_the_connection_and_keeps_what_came() {
     }
 }
 
-#[tokio::test]
-async fn a_node_that_goes_down_keeps_what_came() {
-    let node = Node::start().await;
+async fn a_node_that_goes_down_keeps_what_came(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(SIZE);
     let path = created(&node, SIZE).await;
     let mut wire = begun(&node, &path).await;

@@ -8,15 +8,24 @@ use crate::{
     testing::{Setup, wire::Wire},
 };
 
+on_both!(
+    dl1_dl3_the_length_may_come_later,
+    dl2_dl6_only_1_and_only_one_of_both,
+    dl4_dl5_the_length_is_set_once,
+    a_length_is_not_set_by_a_request_that_is_refused,
+    dl7_a_length_below_what_is_there_is_wrong,
+    dl8_a_length_alone_completes_what_is_there,
+    dl9_the_largest_size_holds_without_a_length,
+);
+
 async fn deferred(node: &Node) -> String {
     let answer = post(node, &[("Upload-Defer-Length", "1"), NO_JOB]).await;
     assert_eq!(answer.status, 201);
     answer.location()
 }
 
-#[tokio::test]
-async fn dl1_dl3_the_length_may_come_later() {
-    let node = Node::start().await;
+async fn dl1_dl3_the_length_may_come_later(at: At) {
+    let node = Node::start_at(at).await;
     let path = deferred(&node).await;
     appended(&node, &path, 0, b"abc").await;
     let answer = head(&node, &path).await;
@@ -26,9 +35,8 @@ async fn dl1_dl3_the_length_may_come_later() {
     );
 }
 
-#[tokio::test]
-async fn dl2_dl6_only_1_and_only_one_of_both() {
-    let node = Node::start().await;
+async fn dl2_dl6_only_1_and_only_one_of_both(at: At) {
+    let node = Node::start_at(at).await;
     assert_eq!(post(&node, &[("Upload-Defer-Length", "2")]).await.status, 400);
     assert_eq!(
         post(&node, &[("Upload-Defer-Length", "1"), ("Upload-Length", "3")])
@@ -38,9 +46,8 @@ async fn dl2_dl6_only_1_and_only_one_of_both() {
     );
 }
 
-#[tokio::test]
-async fn dl4_dl5_the_length_is_set_once() {
-    let node = Node::start().await;
+async fn dl4_dl5_the_length_is_set_once(at: At) {
+    let node = Node::start_at(at).await;
     let path = deferred(&node).await;
     appended(&node, &path, 0, b"ab").await;
     let answer = patch_with(&node, &path, 2, &[("Upload-Length", "6")], b"cd").await;
@@ -66,9 +73,8 @@ async fn dl4_dl5_the_length_is_set_once() {
     assert_eq!(node.stored(id(&path)).await, b"abcdef");
 }
 
-#[tokio::test]
-async fn a_length_is_not_set_by_a_request_that_is_refused() {
-    let node = Node::start().await;
+async fn a_length_is_not_set_by_a_request_that_is_refused(at: At) {
+    let node = Node::start_at(at).await;
     let path = deferred(&node).await;
     appended(&node, &path, 0, b"ab").await;
     let answer = patch_with(&node, &path, 1, &[("Upload-Length", "6")], b"cd").await;
@@ -76,9 +82,8 @@ async fn a_length_is_not_set_by_a_request_that_is_refused() {
     assert_eq!(head(&node, &path).await.header("upload-defer-length"), Some("1"));
 }
 
-#[tokio::test]
-async fn dl7_a_length_below_what_is_there_is_wrong() {
-    let node = Node::start().await;
+async fn dl7_a_length_below_what_is_there_is_wrong(at: At) {
+    let node = Node::start_at(at).await;
     let path = deferred(&node).await;
     appended(&node, &path, 0, b"abc").await;
     assert_eq!(
@@ -88,9 +93,8 @@ async fn dl7_a_length_below_what_is_there_is_wrong() {
     assert_eq!(head(&node, &path).await.header("upload-defer-length"), Some("1"));
 }
 
-#[tokio::test]
-async fn dl8_a_length_alone_completes_what_is_there() {
-    let node = Node::start().await;
+async fn dl8_a_length_alone_completes_what_is_there(at: At) {
+    let node = Node::start_at(at).await;
     let path = deferred(&node).await;
     appended(&node, &path, 0, b"abc").await;
     let answer = patch_with(&node, &path, 3, &[("Upload-Length", "3")], b"").await;
@@ -104,13 +108,13 @@ async fn dl8_a_length_alone_completes_what_is_there() {
     assert_eq!(node.upload(id(&path)).await.state, UploadState::Complete);
 }
 
-#[tokio::test]
-async fn dl9_the_largest_size_holds_without_a_length() {
+async fn dl9_the_largest_size_holds_without_a_length(at: At) {
     let edge = Settings {
         upload_bytes_max: 5,
         ..Settings::default()
     };
     let node = Node::with(Setup {
+        at,
         edge,
         ..Setup::default()
     })

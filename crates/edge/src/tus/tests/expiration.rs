@@ -7,6 +7,12 @@ use reelway_domain::UploadState;
 use super::*;
 use crate::testing::{Setup, until};
 
+on_both!(
+    ex1_ex2_ex3_ex4_answers_say_when_the_upload_goes,
+    ex5_what_expired_is_gone,
+    ex6_what_is_complete_stays,
+);
+
 /// When a header says that the upload goes.
 fn expires(answer: &Answer) -> SystemTime {
     let date = answer.header("upload-expires").expect("a date");
@@ -14,9 +20,8 @@ fn expires(answer: &Answer) -> SystemTime {
     httpdate::parse_http_date(date).unwrap()
 }
 
-#[tokio::test]
-async fn ex1_ex2_ex3_ex4_answers_say_when_the_upload_goes() {
-    let node = Node::start().await;
+async fn ex1_ex2_ex3_ex4_answers_say_when_the_upload_goes(at: At) {
+    let node = Node::start_at(at).await;
     let about = SystemTime::now() + reelway_domain::limits::UPLOAD_EXPIRY_DEFAULT;
     let is_right = |answer: &Answer| {
         let late = expires(answer).duration_since(about - Duration::from_secs(60));
@@ -29,13 +34,13 @@ async fn ex1_ex2_ex3_ex4_answers_say_when_the_upload_goes() {
     assert!(is_right(&head(&node, &path).await));
 }
 
-#[tokio::test]
-async fn ex5_what_expired_is_gone() {
+async fn ex5_what_expired_is_gone(at: At) {
     let uploads = reelway_upload::Settings {
         expiry: Duration::from_millis(1),
         ..reelway_upload::Settings::default()
     };
     let node = Node::with(Setup {
+        at,
         uploads,
         ..Setup::default()
     })
@@ -48,13 +53,13 @@ async fn ex5_what_expired_is_gone() {
     assert_eq!(send(&node, "DELETE", &path, &[], b"").await.status, 410);
 }
 
-#[tokio::test]
-async fn ex6_what_is_complete_stays() {
+async fn ex6_what_is_complete_stays(at: At) {
     let uploads = reelway_upload::Settings {
         expiry: Duration::from_millis(1),
         ..reelway_upload::Settings::default()
     };
     let node = Node::with(Setup {
+        at,
         uploads,
         ..Setup::default()
     })

@@ -17,6 +17,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::*;
 use crate::testing::{content, patient, until};
 
+on_both!(
+    bytes_are_appended_in_turn_and_side_by_side,
+    cs7_trailers_are_read,
+    c18_a_stream_that_is_reset_keeps_what_arrived,
+);
+
 type Frames = Result<Frame<Bytes>, std::io::Error>;
 type Client = SendRequest<BoxBody<Bytes, std::io::Error>>;
 
@@ -49,9 +55,8 @@ fn offset_of(response: &Response<Incoming>) -> Option<&str> {
     response.headers().get("upload-offset")?.to_str().ok()
 }
 
-#[tokio::test]
-async fn bytes_are_appended_in_turn_and_side_by_side() {
-    let node = Node::start().await;
+async fn bytes_are_appended_in_turn_and_side_by_side(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(2 << 20);
     let mut client = connect(&node).await;
     let mut uploads = Vec::new();
@@ -83,9 +88,8 @@ async fn bytes_are_appended_in_turn_and_side_by_side() {
     assert_eq!(response.status().as_u16(), 404);
 }
 
-#[tokio::test]
-async fn cs7_trailers_are_read() {
-    let node = Node::start().await;
+async fn cs7_trailers_are_read(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(300_000);
     let mut client = connect(&node).await;
     let path = created(&node, whole.len()).await;
@@ -105,9 +109,8 @@ async fn cs7_trailers_are_read() {
     assert!(node.stored(id(&path)).await == whole);
 }
 
-#[tokio::test]
-async fn c18_a_stream_that_is_reset_keeps_what_arrived() {
-    let node = Node::start().await;
+async fn c18_a_stream_that_is_reset_keeps_what_arrived(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(300_000);
     let mut client = connect(&node).await;
     let path = created(&node, whole.len()).await;
@@ -123,8 +126,7 @@ async fn c18_a_stream_that_is_reset_keeps_what_arrived() {
         .send(Ok(Frame::data(Bytes::copy_from_slice(&whole[..100_000]))))
         .await
         .unwrap();
-    let file = node.path(id(&path)).await;
-    until(async || std::fs::metadata(&file).is_ok_and(|file| file.len() >= 100_000)).await;
+    until(async || node.has_come(id(&path), 100_000).await).await;
     sender.send(Err(std::io::Error::other("cut"))).await.unwrap();
     assert!(sending.await.unwrap().is_err());
     assert_eq!(offset(&node, &path).await, 100_000);

@@ -2,9 +2,10 @@
 
 use super::*;
 
-#[tokio::test]
-async fn whatever_is_wrong_with_a_name_nothing_is_under_it() {
-    let node = Node::start().await;
+on_both!(whatever_is_wrong_with_a_name_nothing_is_under_it,);
+
+async fn whatever_is_wrong_with_a_name_nothing_is_under_it(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     let id = id(&path);
     let long = "a".repeat(6000);

@@ -5,6 +5,14 @@ use reelway_catalog::{Commit, Opened};
 use super::*;
 use crate::testing::{Setup, content, until, wire::Wire};
 
+on_both!(
+    head_ends_the_writer_and_tells_everything_that_arrived,
+    a_patch_ends_the_one_before,
+    another_edge_is_no_different,
+    whoever_was_taken_over_has_no_part_in_the_success_of_another,
+    two_at_one_offset_never_both_succeed,
+);
+
 const SIZE: usize = 400_000;
 
 /// A client that has sent some of what it said, and is still there.
@@ -18,14 +26,12 @@ async fn sending(node: &Node, path: &str, sent: &[u8]) -> Wire {
     )
     .await;
     wire.write(sent).await;
-    let file = node.path(id(path)).await;
-    until(async || std::fs::metadata(&file).is_ok_and(|file| file.len() >= sent.len() as u64)).await;
+    until(async || node.has_come(id(path), sent.len()).await).await;
     wire
 }
 
-#[tokio::test]
-async fn head_ends_the_writer_and_tells_everything_that_arrived() {
-    let node = Node::start().await;
+async fn head_ends_the_writer_and_tells_everything_that_arrived(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(SIZE);
     let path = created(&node, SIZE).await;
     let mut old = sending(&node, &path, &whole[..150_000]).await;
@@ -37,9 +43,8 @@ async fn head_ends_the_writer_and_tells_everything_that_arrived() {
     assert_eq!(node.stored(id(&path)).await, whole);
 }
 
-#[tokio::test]
-async fn a_patch_ends_the_one_before() {
-    let node = Node::start().await;
+async fn a_patch_ends_the_one_before(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(SIZE);
     let path = created(&node, SIZE).await;
     let mut old = sending(&node, &path, &whole[..150_000]).await;
@@ -51,9 +56,8 @@ async fn a_patch_ends_the_one_before() {
     assert_eq!(node.stored(id(&path)).await, whole);
 }
 
-#[tokio::test]
-async fn another_edge_is_no_different() {
-    let node = Node::with(Setup::shared()).await;
+async fn another_edge_is_no_different(at: At) {
+    let node = Node::with(Setup { at, ..Setup::shared() }).await;
     let other = node.beside().await;
     let whole = content(SIZE);
     let path = created(&node, SIZE).await;
@@ -68,9 +72,8 @@ async fn another_edge_is_no_different() {
 }
 
 /// The order in which the one that is taken over finds out only when the other one has completed the upload.
-#[tokio::test]
-async fn whoever_was_taken_over_has_no_part_in_the_success_of_another() {
-    let node = Node::start().await;
+async fn whoever_was_taken_over_has_no_part_in_the_success_of_another(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(SIZE);
     let path = created(&node, SIZE).await;
     let mut old = sending(&node, &path, &whole[..150_000]).await;
@@ -91,9 +94,8 @@ async fn whoever_was_taken_over_has_no_part_in_the_success_of_another() {
     assert_eq!(offset(&node, &path).await, SIZE);
 }
 
-#[tokio::test]
-async fn two_at_one_offset_never_both_succeed() {
-    let node = Node::start().await;
+async fn two_at_one_offset_never_both_succeed(at: At) {
+    let node = Node::start_at(at).await;
     let (ours, theirs) = (content(SIZE), vec![7; SIZE]);
     for _ in 0..20 {
         let path = created(&node, SIZE).await;
@@ -101,7 +103,11 @@ async fn two_at_one_offset_never_both_succeed() {
         let taken = [&a, &b].into_iter().filter(|answer| answer.status == 204).count();
         assert!(taken <= 1, "{a:?} {b:?}");
         // The one that is asked to end keeps what it got, which is all of it or less.
-        let (at, stored) = (offset(&node, &path).await, node.stored(id(&path)).await);
+        let at = offset(&node, &path).await;
+        if at < SIZE {
+            appended(&node, &path, at, &ours[at..]).await;
+        }
+        let stored = node.stored(id(&path)).await;
         let is_of = |whole: &[u8]| stored[..at] == whole[..at];
         assert!(is_of(&ours) || is_of(&theirs), "bytes of both");
         let winner = if a.status == 204 { &ours } else { &theirs };

@@ -5,25 +5,29 @@ use reelway_domain::{JobState, UploadState};
 use super::*;
 use crate::testing::{content, until, wire::Wire};
 
-#[tokio::test]
-async fn tm1_tm2_unfinished_and_complete_uploads_are_deleted() {
-    let node = Node::start().await;
+on_both!(
+    tm1_tm2_unfinished_and_complete_uploads_are_deleted,
+    tm1_the_job_of_a_deleted_upload_is_cancelled,
+    tm3_what_never_was_is_not_found,
+    tm4_a_running_patch_ends,
+);
+
+async fn tm1_tm2_unfinished_and_complete_uploads_are_deleted(at: At) {
+    let node = Node::start_at(at).await;
     for length in [6, 3] {
         let path = created(&node, length).await;
         appended(&node, &path, 0, b"abc").await;
-        let file = node.path(id(&path)).await;
-        assert!(file.exists());
+        assert!(node.keeps(id(&path)).await);
         assert_eq!(send(&node, "DELETE", &path, &[], b"").await.status, 204);
-        assert!(!file.exists(), "storage is freed");
+        until(async || !node.keeps(id(&path)).await).await;
         assert_eq!(head(&node, &path).await.status, 410);
         assert_eq!(patch(&node, &path, 3, b"abc").await.status, 410);
         assert_eq!(send(&node, "DELETE", &path, &[], b"").await.status, 410);
     }
 }
 
-#[tokio::test]
-async fn tm1_the_job_of_a_deleted_upload_is_cancelled() {
-    let node = Node::start().await;
+async fn tm1_the_job_of_a_deleted_upload_is_cancelled(at: At) {
+    let node = Node::start_at(at).await;
     let headers = [OCTETS, ("Upload-Length", "3")];
     let answer = send(&node, "POST", "/files/", &headers, b"abc").await;
     let row = node.upload(&answer.id()).await;
@@ -33,16 +37,14 @@ async fn tm1_the_job_of_a_deleted_upload_is_cancelled() {
     assert_eq!(job.state, JobState::Cancelled);
 }
 
-#[tokio::test]
-async fn tm3_what_never_was_is_not_found() {
-    let node = Node::start().await;
+async fn tm3_what_never_was_is_not_found(at: At) {
+    let node = Node::start_at(at).await;
     let unknown = format!("/files/{}", reelway_domain::UploadId::new());
     assert_eq!(send(&node, "DELETE", &unknown, &[], b"").await.status, 404);
 }
 
-#[tokio::test]
-async fn tm4_a_running_patch_ends() {
-    let node = Node::start().await;
+async fn tm4_a_running_patch_ends(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 1 << 20).await;
     let mut wire = Wire::connect(node.address).await;
     let headers = [TUS, OCTETS, ("Upload-Offset", "0"), ("Content-Length", "1048576")];

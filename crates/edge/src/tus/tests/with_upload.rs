@@ -3,9 +3,16 @@
 use super::*;
 use crate::testing::{content, until, wire::Wire};
 
-#[tokio::test]
-async fn cw1_cw2_an_upload_is_created_with_bytes() {
-    let node = Node::start().await;
+on_both!(
+    cw1_cw2_an_upload_is_created_with_bytes,
+    cw3_bytes_of_another_type_are_refused,
+    cw4_what_arrived_before_a_cut_is_kept,
+    cw5_who_waits_for_100_gets_it_or_the_refusal,
+    cw6_the_checksum_counts_here_too,
+);
+
+async fn cw1_cw2_an_upload_is_created_with_bytes(at: At) {
+    let node = Node::start_at(at).await;
     let whole = content(300_000);
     for first in [whole.len(), 1000] {
         let headers = [("Upload-Length", "300000"), OCTETS, NO_JOB];
@@ -27,9 +34,8 @@ async fn cw1_cw2_an_upload_is_created_with_bytes() {
     );
 }
 
-#[tokio::test]
-async fn cw3_bytes_of_another_type_are_refused() {
-    let node = Node::start().await;
+async fn cw3_bytes_of_another_type_are_refused(at: At) {
+    let node = Node::start_at(at).await;
     let other = ("Content-Type", "application/x-www-form-urlencoded");
     let answer = send(&node, "POST", "/files/", &[("Upload-Length", "3"), other], b"abc").await;
     assert_eq!((answer.status, answer.header("location")), (415, None));
@@ -57,9 +63,8 @@ async fn cw3_bytes_of_another_type_are_refused() {
     }
 }
 
-#[tokio::test]
-async fn cw4_what_arrived_before_a_cut_is_kept() {
-    let node = Node::start().await;
+async fn cw4_what_arrived_before_a_cut_is_kept(at: At) {
+    let node = Node::start_at(at).await;
     let mut wire = Wire::connect(node.address).await;
     let headers = [
         TUS,
@@ -83,9 +88,8 @@ async fn cw4_what_arrived_before_a_cut_is_kept() {
     assert_eq!(node.stored(id(&path)).await, whole);
 }
 
-#[tokio::test]
-async fn cw5_who_waits_for_100_gets_it_or_the_refusal() {
-    let node = Node::start().await;
+async fn cw5_who_waits_for_100_gets_it_or_the_refusal(at: At) {
+    let node = Node::start_at(at).await;
     let expects = ("Expect", "100-continue");
     let mut wire = Wire::connect(node.address).await;
     let headers = [TUS, OCTETS, expects, ("Upload-Length", "3"), ("Content-Length", "3")];
@@ -124,9 +128,8 @@ async fn cw5_who_waits_for_100_gets_it_or_the_refusal() {
     }
 }
 
-#[tokio::test]
-async fn cw6_the_checksum_counts_here_too() {
-    let node = Node::start().await;
+async fn cw6_the_checksum_counts_here_too(at: At) {
+    let node = Node::start_at(at).await;
     // echo -n abc | sha1sum
     let right = ("Upload-Checksum", "sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=");
     let headers = [OCTETS, ("Upload-Length", "3"), NO_JOB];
