@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # A private Postgres for tests: source this file, call `postgres_start DIR`, use $POSTGRES_URL, call `postgres_stop`.
 # Everything it has lies in DIR, it listens on loopback with a password of its own, and it ends with the shell that
-# started it. No server that was there before is touched.
+# started it. No server that was there before is touched. `postgres_start DIR ADDRESS` listens at ADDRESS of a network namespace
+# of its own, for everybody there.
 
 # Connections that tests may open at once, over all of their threads.
 readonly POSTGRES_CONNECTIONS_MAX=500
@@ -13,7 +14,7 @@ POSTGRES_URL=''
 
 # Starts a server in DIR (which must not exist yet) and sets POSTGRES_URL, which has superuser rights.
 postgres_start() {
-    local dir=$1 bin user password port try run
+    local dir=$1 address=${2:-127.0.0.1} bin user password port try run
     bin=$(_postgres_bin) || return 1
     user=$(_postgres_user) || return 1
     password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
@@ -31,14 +32,17 @@ postgres_start() {
         cat "$dir/initdb.log" >&2
         return 1
     }
+    if [[ $address != 127.0.0.1 ]]; then
+        echo 'host all all samenet scram-sha-256' >>"$dir/data/pg_hba.conf"
+    fi
     for ((try = 0; try < POSTGRES_START_TRIES_MAX; try++)); do
         port=$((20000 + RANDOM % 12000))
-        "${run[@]}" "$bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses=127.0.0.1 \
+        "${run[@]}" "$bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses="$address" \
             -c unix_socket_directories="$dir" -c max_connections=$POSTGRES_CONNECTIONS_MAX -c fsync=on \
             </dev/null >"$dir/server.log" 2>&1 &
         POSTGRES_PID=$!
-        if _postgres_ready "$bin" "$port"; then
-            POSTGRES_URL="postgres://postgres:$password@127.0.0.1:$port/postgres"
+        if _postgres_ready "$bin" "$address" "$port"; then
+            POSTGRES_URL="postgres://postgres:$password@$address:$port/postgres"
             return 0
         fi
         postgres_stop
@@ -89,9 +93,9 @@ _postgres_user() {
 
 # Waits until this very server answers; another one on the same port would not have our process id.
 _postgres_ready() {
-    local bin=$1 port=$2 deadline=$((SECONDS + POSTGRES_READY_SECONDS_MAX))
+    local bin=$1 address=$2 port=$3 deadline=$((SECONDS + POSTGRES_READY_SECONDS_MAX))
     while kill -0 "$POSTGRES_PID" 2>/dev/null && ((SECONDS < deadline)); do
-        if "$bin/pg_isready" --quiet --host=127.0.0.1 --port="$port"; then
+        if "$bin/pg_isready" --quiet --host="$address" --port="$port"; then
             kill -0 "$POSTGRES_PID" 2>/dev/null
             return
         fi

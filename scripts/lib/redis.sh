@@ -7,10 +7,10 @@ REDIS_URL=''
 
 # Starts a server that logs to DIR, which must exist, and sets REDIS_URL.
 redis_start() {
-    local dir=$1 port try
+    local dir=$1 address=${2:-127.0.0.1} port try
     for ((try = 0; try < 5; try++)); do
         port=$((20000 + RANDOM % 12000))
-        setpriv --pdeathsig TERM redis-server --bind 127.0.0.1 --port "$port" --dir "$dir" --save '' --appendonly no \
+        setpriv --pdeathsig TERM redis-server --bind "$address" --protected-mode no --port "$port" --dir "$dir" --save '' --appendonly no \
             </dev/null >"$dir/redis.log" 2>&1 &
         REDIS_PID=$!
         until grep -q 'Ready to accept connections' "$dir/redis.log"; do
@@ -18,7 +18,7 @@ redis_start() {
             kill -0 "$REDIS_PID" 2>/dev/null || continue 2
             sleep 0.1
         done
-        REDIS_URL=redis://127.0.0.1:$port
+        REDIS_URL=redis://$address:$port
         return 0
     done
     cat "$dir/redis.log" >&2

@@ -8,6 +8,9 @@ use crate::harness::Tool;
 /// Builds the image and tries it if this is set: it compiles everything, in release mode.
 const IMAGE_VARIABLE: &str = "REELWAY_TEST_IMAGE";
 
+/// What `scripts/kube-play` ends with where something is missing that it needs.
+const CANT_RUN_HERE: i32 = 77;
+
 /// The instructions, each on one line, without comments.
 fn instructions() -> Vec<String> {
     let text = fs::read_to_string(root().join("Dockerfile")).expect("the file");
@@ -99,4 +102,23 @@ async fn the_image_is_built_and_works() {
     let said = script.args(["--tag", "reelway:test"]).run().await;
     eprintln!("{said}");
     assert!(said.contains("\"state\":\"succeeded\""), "{said}");
+    if how == "local-bases" {
+        the_chart_runs_with_it().await;
+    }
+}
+
+/// What the chart renders, as containers.
+async fn the_chart_runs_with_it() {
+    let mut play = tokio::process::Command::new(root().join("scripts/kube-play"));
+    let played = play.arg("localhost/reelway:test").output().await.expect("bash runs");
+    let (said, why) = (
+        String::from_utf8_lossy(&played.stdout),
+        String::from_utf8_lossy(&played.stderr),
+    );
+    eprintln!("{said}{why}");
+    if played.status.code() == Some(CANT_RUN_HERE) {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    assert!(played.status.success() && said.contains("the video went through"));
 }
