@@ -72,16 +72,7 @@ async fn what_a_proxy_holds_back_is_named_with_what_to_write_there() {
     let look = async |way: usize| {
         let url = nginx.url(way);
         let data = format!("data-{way}");
-        let mut doctor = cli.start([
-            "doctor",
-            "--json",
-            "--role",
-            "edge",
-            "--data",
-            &data,
-            "--edge-url",
-            &url,
-        ]);
+        let mut doctor = cli.start(["doctor", "--json", "--data", &data, "--edge-url", &url]);
         let ended = doctor.ended(DOCTOR_MAX).await;
         (ended.code, ended.json())
     };
@@ -113,17 +104,7 @@ async fn an_edge_that_is_away_or_no_edge_is_said_to_be_so() {
         (node.admin_url(), "is that an edge?"),
     ] {
         let ended = cli
-            .run([
-                "doctor",
-                "--json",
-                "--role",
-                "edge",
-                "--data",
-                "data",
-                "--e2e",
-                "--edge-url",
-                &url,
-            ])
+            .run(["doctor", "--json", "--data", "data", "--e2e", "--edge-url", &url])
             .await;
         assert_eq!(ended.code, Some(1), "{ended:#?}");
         expect(&ended.json(), "edge", "failed", advice);
