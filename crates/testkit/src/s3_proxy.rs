@@ -63,7 +63,8 @@ pub enum S3Fault {
     Late(Duration),
 }
 
-type Faults = Box<dyn FnMut(S3Call) -> Option<S3Fault> + Send>;
+/// Given what a call is for, and the number of the part that it sends or copies.
+type Faults = Box<dyn FnMut(S3Call, Option<u32>) -> Option<S3Fault> + Send>;
 
 #[derive(Default)]
 struct Seen {
@@ -96,8 +97,13 @@ impl S3Proxy {
     }
 
     /// From now on asks this for each call what happens to it; `None`: what should.
-    pub fn breaks(&self, faults: impl FnMut(S3Call) -> Option<S3Fault> + Send + 'static) {
-        lock(&self.seen).faults = Some(Box::new(faults));
+    pub fn breaks(&self, mut faults: impl FnMut(S3Call) -> Option<S3Fault> + Send + 'static) {
+        lock(&self.seen).faults = Some(Box::new(move |call, _| faults(call)));
+    }
+
+    /// The same for parts alone, by their numbers: of several at once nobody knows which comes first.
+    pub fn breaks_parts(&self, mut faults: impl FnMut(u32) -> Option<S3Fault> + Send + 'static) {
+        lock(&self.seen).faults = Some(Box::new(move |_, number| number.and_then(&mut faults)));
     }
 
     /// Lets everything through again.
@@ -154,11 +160,11 @@ type Answer = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
 /// One call.
 async fn carried(request: Request<Incoming>, to: SocketAddr, seen: Arc<Mutex<Seen>>) -> io::Result<Answer> {
-    let call = call(&request);
+    let (call, number) = (call(&request), part_number(&request));
     let fault = {
         let mut seen = lock(&seen);
         seen.calls.push((call, request.headers().clone()));
-        seen.faults.as_mut().and_then(|faults| faults(call))
+        seen.faults.as_mut().and_then(|faults| faults(call, number))
     };
     let mut cut = None;
     match fault {
@@ -244,6 +250,11 @@ impl hyper::body::Body for Cut {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+fn part_number(request: &Request<Incoming>) -> Option<u32> {
+    let mut pairs = request.uri().query()?.split('&');
+    pairs.find_map(|pair| pair.strip_prefix("partNumber=")?.parse().ok())
 }
 
 fn call(request: &Request<Incoming>) -> S3Call {

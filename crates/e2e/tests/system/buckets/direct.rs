@@ -88,11 +88,9 @@ async fn a_killed_command_goes_on_with_what_counts() {
     let node = Node::set_up(bucket.setup()).await;
     let (cli, content) = (Cli::of(&node), Bytes::from(noise(4, BYTES)));
     let file = cli.file("large.bin", &content);
-    let mut parts = 0;
-    bucket.proxy.breaks(move |call| {
-        parts += u32::from(call == S3Call::Part);
-        (call == S3Call::Part && parts > 2).then_some(S3Fault::Late(FOR_EVER))
-    });
+    bucket
+        .proxy
+        .breaks_parts(|number| (number > 2).then_some(S3Fault::Late(FOR_EVER)));
     let mut first = cli.start(args(&file));
     let seen = within(WAIT_MAX, "two parts count", async || {
         let request = v1::ListUploadsRequest::default();
