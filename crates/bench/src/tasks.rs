@@ -195,29 +195,39 @@ fn work(
 /// Makes so many tasks that wait for nothing but a worker.
 async fn fill(catalog: &Catalog, count: usize) -> Outcome<()> {
     let upload = complete_upload(catalog).await?;
+    let jobs = count.div_ceil(TASKS_PER_JOB);
+    for _ in 0..jobs {
+        catalog
+            .create_job(&Tenant::single(), upload, &new_job()?, None)
+            .await?;
+    }
+    // All plans are claimed before the first one is told: its tasks would be claimed instead of another job's plan.
+    let mut plans = Vec::with_capacity(jobs);
+    while plans.len() < jobs {
+        let claim = catalog.claim(WorkerId::new(), Duration::from_secs(60)).await?;
+        let task = claim.ok_or("there is no task to claim")?.task;
+        match task.kind {
+            TaskKind::Plan => plans.push(task),
+            _ => drop(catalog.succeed(&task, "{}", &Effect::None).await?),
+        }
+    }
     let mut left = count;
-    while left > 0 {
+    for plan in plans {
         let some = left.min(TASKS_PER_JOB);
         left -= some;
-        let job = new_job()?;
-        catalog.create_job(&Tenant::single(), upload, &job, None).await?;
-        let plan = TaskRef::only(TaskKind::Plan);
         let task = |index| TaskRef {
             kind: TaskKind::Video,
             index,
         };
-        let tasks = (0..i32::try_from(some)?).map(|index| NewTask::new(task(index), vec![plan]));
+        let after = vec![TaskRef::only(TaskKind::Plan)];
+        let tasks = (0..i32::try_from(some)?).map(|index| NewTask::new(task(index), after.clone()));
         let planned = Effect::Planned {
             plan: String::new(),
             source: SourceInfo::default(),
             renditions: Vec::new(),
             tasks: tasks.collect(),
         };
-        for effect in [Effect::None, planned] {
-            let claim = catalog.claim(WorkerId::new(), Duration::from_secs(60)).await?;
-            let claim = claim.ok_or("there is no task to claim")?;
-            catalog.succeed(&claim.task, "{}", &effect).await?;
-        }
+        catalog.succeed(&plan, "{}", &planned).await?;
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ def arithmetic(figures):
         f"{spaced(PER_HOUR)} uploads an hour, each of {MIB_EACH} MiB and {MINUTES_EACH} minute of 1080p, planned with {SHARE:.0%} of what was measured:\n",
         "| what | how much | makes |",
         "|---|---|---|",
-        f"| bytes | {per_s:.2f} uploads/s × {MIB_EACH} MiB = {mib_per_s:.0f} MiB/s | {servers(mib_per_s, best['mib_per_s'])} upload servers, "
+        f"| bytes | {per_s:.2f} uploads/s × {MIB_EACH} MiB = {mib_per_s:.0f} MiB/s | upload servers: {servers(mib_per_s, best['mib_per_s'])}, "
         f"{mib_per_s / 1024 * best['cpu_s_per_gib']:.1f} cores in use |",
     ]
     for row in figures["encoding"]:
