@@ -31,7 +31,9 @@ async fn a_worker_reaches_the_database_redis_and_the_store_only() {
     let all = rendered().await;
     assert_eq!(ports_out(&all["minimal"], "worker"), [53, 443, 5432, 6379]);
     assert_eq!(ports_out(&all["ingress"], "worker"), [53, 5432, 6379], "no bucket");
-    assert_eq!(ports_out(&all["full"], "worker"), [53, 4317, 5432, 6379, 6432, 9000]);
+    // 9443: a second bucket for outputs.
+    let full = [53, 4317, 5432, 6379, 6432, 9000, 9443];
+    assert_eq!(ports_out(&all["full"], "worker"), full);
     assert_eq!(ports_out(&all["minimal"], "migrate"), [53, 5432]);
     for name in ["minimal", "full"] {
         let ingress = &policy(&all[name], "worker")["spec"]["ingress"];
