@@ -2,9 +2,21 @@
 
 use super::harness::*;
 
-#[tokio::test]
-async fn r16_an_append_says_what_it_is() {
-    let node = Node::start().await;
+on_both!(
+    r16_an_append_says_what_it_is,
+    r17_another_offset_changes_nothing,
+    r18_parts_are_acknowledged,
+    r19_the_last_part_gets_the_final_response,
+    r20_the_final_response_can_be_had_again,
+    r20_the_length_that_was_told_completes_it,
+    r12_the_length_can_come_later_and_never_changes,
+    r12_a_length_below_what_is_there_is_refused,
+    r21_content_beyond_the_length_ends_the_upload,
+    r26_offsets_count_bytes_after_transfer_coding,
+);
+
+async fn r16_an_append_says_what_it_is(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 9).await;
     let (offset, complete) = ("Upload-Offset: 0", "Upload-Complete: ?0");
     for headers in [
@@ -48,9 +60,8 @@ async fn r16_an_append_says_what_it_is() {
     );
 }
 
-#[tokio::test]
-async fn r17_another_offset_changes_nothing() {
-    let node = Node::start().await;
+async fn r17_another_offset_changes_nothing(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 9).await;
     append(&node, &path, 0, "?0", b"abc").await;
     for offset in [0, 2, 4, 9, 999_999_999_999_999] {
@@ -72,9 +83,8 @@ async fn r17_another_offset_changes_nothing() {
     assert_eq!(node.stored(id(&path)).await, b"abcdefghi");
 }
 
-#[tokio::test]
-async fn r18_parts_are_acknowledged() {
-    let node = Node::start().await;
+async fn r18_parts_are_acknowledged(at: At) {
+    let node = Node::start_at(at).await;
     let path = created_open(&node).await;
     for part in 0..5 {
         let answer = append(&node, &path, part * 3, "?0", b"abc").await;
@@ -90,9 +100,8 @@ async fn r18_parts_are_acknowledged() {
     assert_eq!(node.stored(id(&path)).await, b"abcabcabcabcabc");
 }
 
-#[tokio::test]
-async fn r19_the_last_part_gets_the_final_response() {
-    let node = Node::start().await;
+async fn r19_the_last_part_gets_the_final_response(at: At) {
+    let node = Node::start_at(at).await;
     let path = created_open(&node).await;
     append(&node, &path, 0, "?0", b"abc").await;
     let answer = append(&node, &path, 3, "?1", b"de").await;
@@ -103,9 +112,8 @@ async fn r19_the_last_part_gets_the_final_response() {
     assert_eq!(answer.json()["id"], id(&path));
 }
 
-#[tokio::test]
-async fn r20_the_final_response_can_be_had_again() {
-    let node = Node::start().await;
+async fn r20_the_final_response_can_be_had_again(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 5).await;
     let first = append(&node, &path, 0, "?1", b"abcde").await;
     let again = append(&node, &path, 5, "?1", b"").await;
@@ -132,9 +140,8 @@ async fn r20_the_final_response_can_be_had_again() {
     assert_eq!(node.stored(id(&path)).await, b"abcde", "it can't change any more");
 }
 
-#[tokio::test]
-async fn r20_the_length_that_was_told_completes_it() {
-    let node = Node::start().await;
+async fn r20_the_length_that_was_told_completes_it(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 3).await;
     assert_eq!(append(&node, &path, 0, "?0", b"abc").await.standing(), (201, "?1", 3));
     assert_eq!(
@@ -144,9 +151,8 @@ async fn r20_the_length_that_was_told_completes_it() {
     );
 }
 
-#[tokio::test]
-async fn r12_the_length_can_come_later_and_never_changes() {
-    let node = Node::start().await;
+async fn r12_the_length_can_come_later_and_never_changes(at: At) {
+    let node = Node::start_at(at).await;
     let path = created_open(&node).await;
     let with_length =
         |length: &'static str, offset: &'static str, complete: &'static str| [PARTIAL, offset, complete, length];
@@ -174,9 +180,8 @@ async fn r12_the_length_can_come_later_and_never_changes() {
     );
 }
 
-#[tokio::test]
-async fn r12_a_length_below_what_is_there_is_refused() {
-    let node = Node::start().await;
+async fn r12_a_length_below_what_is_there_is_refused(at: At) {
+    let node = Node::start_at(at).await;
     let path = created_open(&node).await;
     append(&node, &path, 0, "?0", b"abc").await;
     for length in ["Upload-Length: 2", "Upload-Length: 4"] {
@@ -189,9 +194,8 @@ async fn r12_a_length_below_what_is_there_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn r21_content_beyond_the_length_ends_the_upload() {
-    let node = Node::start().await;
+async fn r21_content_beyond_the_length_ends_the_upload(at: At) {
+    let node = Node::start_at(at).await;
     let headers = append_headers(2, "?0", "");
     for chunks in [None, Some(&[&b"cde"[..], b"f"][..]), Some(&[&b"c"[..], b"defg"])] {
         let path = created(&node, 5).await;
@@ -207,9 +211,8 @@ async fn r21_content_beyond_the_length_ends_the_upload() {
     }
 }
 
-#[tokio::test]
-async fn r26_offsets_count_bytes_after_transfer_coding() {
-    let node = Node::start().await;
+async fn r26_offsets_count_bytes_after_transfer_coding(at: At) {
+    let node = Node::start_at(at).await;
     let path = created_open(&node).await;
     let headers = append_headers(0, "?0", "");
     let answer = call_chunked(&node, "PATCH", &path, &headers, &[b"a", b"bc", b"def"]).await;

@@ -4,9 +4,22 @@ use reelway::v1::UploadState;
 
 use super::harness::*;
 
-#[tokio::test]
-async fn r3_options_tells_that_uploads_can_be_resumed() {
-    let node = Node::start().await;
+on_both!(
+    r3_options_tells_that_uploads_can_be_resumed,
+    r7_r8_no_interim_answer_whatever_the_version,
+    r9_r11_a_part_makes_an_upload_to_go_on_with,
+    r10_the_whole_gets_the_final_response,
+    r10_without_the_field_it_is_an_upload_in_one_request,
+    r10_empty_uploads,
+    r12_the_length_is_recorded,
+    r12_lengths_that_contradict_each_other_create_nothing,
+    r12_content_that_ends_too_early_completes_nothing,
+    r21_content_beyond_the_length_ends_the_upload,
+    r27_a_client_that_waits_is_told_to_go_on_or_refused_at_once,
+);
+
+async fn r3_options_tells_that_uploads_can_be_resumed(at: At) {
+    let node = Node::start_at(at).await;
     for path in ["/uploads", "/uploads/"] {
         let answer = call(&node, "OPTIONS", path, &[], b"").await;
         assert_eq!(answer.status, 204);
@@ -16,9 +29,8 @@ async fn r3_options_tells_that_uploads_can_be_resumed() {
     }
 }
 
-#[tokio::test]
-async fn r7_r8_no_interim_answer_whatever_the_version() {
-    let node = Node::start().await;
+async fn r7_r8_no_interim_answer_whatever_the_version(at: At) {
+    let node = Node::start_at(at).await;
     for version in [
         "Upload-Draft-Interop-Version: 8",
         "Upload-Draft-Interop-Version: 5",
@@ -34,9 +46,8 @@ async fn r7_r8_no_interim_answer_whatever_the_version() {
     }
 }
 
-#[tokio::test]
-async fn r9_r11_a_part_makes_an_upload_to_go_on_with() {
-    let node = Node::start().await;
+async fn r9_r11_a_part_makes_an_upload_to_go_on_with(at: At) {
+    let node = Node::start_at(at).await;
     for method in ["POST", "PUT", "PATCH"] {
         let headers = ["Upload-Complete: ?0", "Upload-Length: 10"];
         let answer = call(&node, method, "/uploads/", &headers, b"0123").await;
@@ -51,9 +62,8 @@ async fn r9_r11_a_part_makes_an_upload_to_go_on_with() {
     }
 }
 
-#[tokio::test]
-async fn r10_the_whole_gets_the_final_response() {
-    let node = Node::start().await;
+async fn r10_the_whole_gets_the_final_response(at: At) {
+    let node = Node::start_at(at).await;
     let headers = [
         "Upload-Complete: ?1",
         "Content-Type: video/mp4",
@@ -77,9 +87,8 @@ async fn r10_the_whole_gets_the_final_response() {
     assert!(node.stored(told["id"].as_str().unwrap()).await == content);
 }
 
-#[tokio::test]
-async fn r10_without_the_field_it_is_an_upload_in_one_request() {
-    let node = Node::start().await;
+async fn r10_without_the_field_it_is_an_upload_in_one_request(at: At) {
+    let node = Node::start_at(at).await;
     let answer = call(&node, "POST", "/uploads?preset=none", &[], b"abc").await;
     assert_eq!(answer.standing(), (201, "?1", 3));
     assert_eq!(answer.json()["jobId"], "", "the preset counts");
@@ -91,9 +100,8 @@ async fn r10_without_the_field_it_is_an_upload_in_one_request() {
     assert_eq!(answer.json()["contentType"], "", "nobody meant that");
 }
 
-#[tokio::test]
-async fn r10_empty_uploads() {
-    let node = Node::start().await;
+async fn r10_empty_uploads(at: At) {
+    let node = Node::start_at(at).await;
     for headers in [
         &["Upload-Complete: ?1"][..],
         &["Upload-Complete: ?1", "Upload-Length: 0"],
@@ -106,18 +114,16 @@ async fn r10_empty_uploads() {
     assert_eq!(answer.standing(), (201, "?0", 0), "only a place to go on");
 }
 
-#[tokio::test]
-async fn r12_the_length_is_recorded() {
-    let node = Node::start().await;
+async fn r12_the_length_is_recorded(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 9).await;
     assert_eq!(head(&node, &path).await.value("upload-length"), "9");
     let open = created_open(&node).await;
     assert_eq!(head(&node, &open).await.header("upload-length"), None);
 }
 
-#[tokio::test]
-async fn r12_lengths_that_contradict_each_other_create_nothing() {
-    let node = Node::start().await;
+async fn r12_lengths_that_contradict_each_other_create_nothing(at: At) {
+    let node = Node::start_at(at).await;
     for headers in [
         ["Upload-Complete: ?1", "Upload-Length: 9"],
         ["Upload-Complete: ?1", "Upload-Length: 2"],
@@ -133,9 +139,8 @@ async fn r12_lengths_that_contradict_each_other_create_nothing() {
     assert!(uploads(&node).await.is_empty());
 }
 
-#[tokio::test]
-async fn r12_content_that_ends_too_early_completes_nothing() {
-    let node = Node::start().await;
+async fn r12_content_that_ends_too_early_completes_nothing(at: At) {
+    let node = Node::start_at(at).await;
     let headers = ["Upload-Complete: ?1", "Upload-Length: 9"];
     let answer = call_chunked(&node, "POST", "/uploads", &headers, &[b"abc"]).await;
     assert_eq!(answer.problem(), "inconsistent-upload-length");
@@ -148,9 +153,8 @@ async fn r12_content_that_ends_too_early_completes_nothing() {
     );
 }
 
-#[tokio::test]
-async fn r21_content_beyond_the_length_ends_the_upload() {
-    let node = Node::start().await;
+async fn r21_content_beyond_the_length_ends_the_upload(at: At) {
+    let node = Node::start_at(at).await;
     for headers in [
         ["Upload-Complete: ?0", "Upload-Length: 4"],
         ["Upload-Complete: ?1", "Upload-Length: 4"],
@@ -164,9 +168,8 @@ async fn r21_content_beyond_the_length_ends_the_upload() {
     }
 }
 
-#[tokio::test]
-async fn r27_a_client_that_waits_is_told_to_go_on_or_refused_at_once() {
-    let node = Node::start().await;
+async fn r27_a_client_that_waits_is_told_to_go_on_or_refused_at_once(at: At) {
+    let node = Node::start_at(at).await;
     let headers = ["Upload-Complete: ?1", "Content-Length: 3", "Expect: 100-continue"];
     let mut wire = begun(&node, "POST", "/uploads", &headers).await;
     assert_eq!(wire.answer("POST").await.status, 100);

@@ -4,6 +4,13 @@ use reelway::v1::UploadState;
 
 use super::harness::*;
 
+on_both!(
+    r13_a_cut_creation_keeps_what_came,
+    r13_a_cut_append_keeps_what_came,
+    r13_a_cut_upload_that_nobody_can_resume_is_given_up,
+    r13_r25_a_cut_before_the_digest_was_verified_counts_nothing,
+);
+
 /// How a connection ends.
 #[derive(Debug, Clone, Copy)]
 enum End {
@@ -47,30 +54,27 @@ async fn go_on(node: &Node, path: &str, content: &[u8]) {
     assert!(node.stored(id(path)).await == content);
 }
 
-#[tokio::test]
-async fn r13_a_cut_creation_keeps_what_came() {
+async fn r13_a_cut_creation_keeps_what_came(at: At) {
     for end in ENDS {
-        let node = Node::start().await;
+        let node = Node::start_at(at).await;
         let content = half(&node, "POST", "/uploads", &["Upload-Complete: ?1"], end).await;
         let path = format!("/uploads/{}", uploads(&node).await[0].id);
         go_on(&node, &path, &content).await;
     }
 }
 
-#[tokio::test]
-async fn r13_a_cut_append_keeps_what_came() {
+async fn r13_a_cut_append_keeps_what_came(at: At) {
     for end in ENDS {
-        let node = Node::start().await;
+        let node = Node::start_at(at).await;
         let path = created(&node, 2 << 20).await;
         let content = half(&node, "PATCH", &path, &append_headers(0, "?1", ""), end).await;
         go_on(&node, &path, &content).await;
     }
 }
 
-#[tokio::test]
-async fn r13_a_cut_upload_that_nobody_can_resume_is_given_up() {
+async fn r13_a_cut_upload_that_nobody_can_resume_is_given_up(at: At) {
     for end in ENDS {
-        let node = Node::start().await;
+        let node = Node::start_at(at).await;
         let content = content(1 << 20);
         let mut wire = begun(&node, "POST", "/uploads", &["Content-Length: 2097152"]).await;
         wire.write(&content).await;
@@ -80,10 +84,9 @@ async fn r13_a_cut_upload_that_nobody_can_resume_is_given_up() {
     }
 }
 
-#[tokio::test]
-async fn r13_r25_a_cut_before_the_digest_was_verified_counts_nothing() {
+async fn r13_r25_a_cut_before_the_digest_was_verified_counts_nothing(at: At) {
     for end in ENDS {
-        let node = Node::start().await;
+        let node = Node::start_at(at).await;
         let path = created(&node, 9).await;
         let digest = "Content-Digest: sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:";
         let headers = [&append_headers(0, "?1", digest)[..], &["Content-Length: 9"]].concat();

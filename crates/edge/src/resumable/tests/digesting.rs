@@ -5,6 +5,13 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use super::harness::*;
 
+on_both!(
+    r25_content_is_verified_before_it_counts,
+    r25_content_of_a_creation_is_verified,
+    r25_the_whole_is_verified_at_its_end,
+    r25_the_digest_is_told_to_who_wants_it,
+);
+
 fn sha256(field: &str, content: &[u8]) -> String {
     format!("{field}: sha-256=:{}:", STANDARD.encode(Sha256::digest(content)))
 }
@@ -13,9 +20,8 @@ fn sha512(field: &str, content: &[u8]) -> String {
     format!("{field}: sha-512=:{}:", STANDARD.encode(Sha512::digest(content)))
 }
 
-#[tokio::test]
-async fn r25_content_is_verified_before_it_counts() {
-    let node = Node::start().await;
+async fn r25_content_is_verified_before_it_counts(at: At) {
+    let node = Node::start_at(at).await;
     let path = created_open(&node).await;
     let appended = async |offset: usize, digest: &str, content: &[u8]| {
         call(&node, "PATCH", &path, &append_headers(offset, "?0", digest), content).await
@@ -44,9 +50,8 @@ async fn r25_content_is_verified_before_it_counts() {
     assert_eq!(unknown.standing(), (204, "?0", 100_006), "other algorithms are ignored");
 }
 
-#[tokio::test]
-async fn r25_content_of_a_creation_is_verified() {
-    let node = Node::start().await;
+async fn r25_content_of_a_creation_is_verified(at: At) {
+    let node = Node::start_at(at).await;
     let right = sha256("Content-Digest", b"abc");
     let answer = call(&node, "POST", "/uploads", &["Upload-Complete: ?1", &right], b"abc").await;
     assert_eq!(answer.standing(), (201, "?1", 3));
@@ -56,9 +61,8 @@ async fn r25_content_of_a_creation_is_verified() {
     assert_eq!(again.standing(), (201, "?1", 3), "the place is there to try again");
 }
 
-#[tokio::test]
-async fn r25_the_whole_is_verified_at_its_end() {
-    let node = Node::start().await;
+async fn r25_the_whole_is_verified_at_its_end(at: At) {
+    let node = Node::start_at(at).await;
     let whole = sha256("Repr-Digest", b"abcdef");
     let headers = ["Upload-Complete: ?0", "Upload-Length: 6", &whole];
     for (rest, is_right) in [(b"def", true), (b"xyz", false)] {
@@ -84,9 +88,8 @@ async fn r25_the_whole_is_verified_at_its_end() {
     }
 }
 
-#[tokio::test]
-async fn r25_the_digest_is_told_to_who_wants_it() {
-    let node = Node::start().await;
+async fn r25_the_digest_is_told_to_who_wants_it(at: At) {
+    let node = Node::start_at(at).await;
     let whole = sha256("repr-digest", b"abc");
     let (_, value) = whole.split_once(": ").unwrap();
     let with = async |wish: &str| {

@@ -3,7 +3,7 @@
 use reelway::v1;
 
 pub(super) use crate::testing::{
-    Node, Setup, content, until,
+    At, Node, Setup, content, on_both, until,
     wire::{Answer, Wire},
 };
 

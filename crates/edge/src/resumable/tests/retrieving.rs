@@ -2,9 +2,16 @@
 
 use super::harness::*;
 
-#[tokio::test]
-async fn r14_head_tells_everything() {
-    let node = Node::start().await;
+on_both!(
+    r14_head_tells_everything,
+    r15_the_offset_that_is_told_is_accepted_next,
+    r23_r2_what_is_deleted_is_gone,
+    r23_a_running_append_is_ended,
+    r23_what_is_complete_can_be_deleted_too,
+);
+
+async fn r14_head_tells_everything(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 5).await;
     append(&node, &path, 0, "?0", b"abc").await;
     let told = head(&node, &path).await;
@@ -33,9 +40,8 @@ async fn r14_head_tells_everything() {
     );
 }
 
-#[tokio::test]
-async fn r15_the_offset_that_is_told_is_accepted_next() {
-    let node = Node::start().await;
+async fn r15_the_offset_that_is_told_is_accepted_next(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 1 << 20).await;
     let content = content(1 << 20);
     let headers = append_headers(0, "?1", "Content-Length: 1048576");
@@ -52,9 +58,8 @@ async fn r15_the_offset_that_is_told_is_accepted_next() {
     assert!(node.stored(id(&path)).await == content);
 }
 
-#[tokio::test]
-async fn r23_r2_what_is_deleted_is_gone() {
-    let node = Node::start().await;
+async fn r23_r2_what_is_deleted_is_gone(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 5).await;
     append(&node, &path, 0, "?0", b"abc").await;
     assert_eq!(call(&node, "DELETE", &path, &[], b"").await.status, 204);
@@ -67,9 +72,8 @@ async fn r23_r2_what_is_deleted_is_gone() {
     );
 }
 
-#[tokio::test]
-async fn r23_a_running_append_is_ended() {
-    let node = Node::start().await;
+async fn r23_a_running_append_is_ended(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 1 << 20).await;
     let headers = append_headers(0, "?1", "Content-Length: 1048576");
     let mut running = begun(&node, "PATCH", &path, &headers).await;
@@ -79,9 +83,8 @@ async fn r23_a_running_append_is_ended() {
     assert_eq!(running.answer("PATCH").await.status, 410, "it isn't left waiting");
 }
 
-#[tokio::test]
-async fn r23_what_is_complete_can_be_deleted_too() {
-    let node = Node::start().await;
+async fn r23_what_is_complete_can_be_deleted_too(at: At) {
+    let node = Node::start_at(at).await;
     let done = call(&node, "POST", "/uploads?preset=none", &["Upload-Complete: ?1"], b"abc").await;
     assert_eq!(call(&node, "DELETE", &done.location(), &[], b"").await.status, 204);
     assert_eq!(head(&node, &done.location()).await.status, 410);

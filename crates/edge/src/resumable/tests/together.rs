@@ -2,9 +2,14 @@
 
 use super::harness::*;
 
-#[tokio::test]
-async fn r24_a_new_append_ends_the_old_one() {
-    let node = Node::start().await;
+on_both!(
+    r24_a_new_append_ends_the_old_one,
+    r24_two_at_once_never_mix_their_bytes,
+    r24_a_new_append_ends_the_old_one_on_another_edge,
+);
+
+async fn r24_a_new_append_ends_the_old_one(at: At) {
+    let node = Node::start_at(at).await;
     let path = created(&node, 1 << 20).await;
     let content = content(1 << 20);
     let headers = append_headers(0, "?1", "Content-Length: 1048576");
@@ -20,9 +25,8 @@ async fn r24_a_new_append_ends_the_old_one() {
     assert!(node.stored(id(&path)).await == content);
 }
 
-#[tokio::test]
-async fn r24_two_at_once_never_mix_their_bytes() {
-    let node = Node::start().await;
+async fn r24_two_at_once_never_mix_their_bytes(at: At) {
+    let node = Node::start_at(at).await;
     for _ in 0..20 {
         let path = created(&node, 600_000).await;
         let (a, b) = (vec![b'a'; 600_000], vec![b'b'; 600_000]);
@@ -35,9 +39,8 @@ async fn r24_two_at_once_never_mix_their_bytes() {
     }
 }
 
-#[tokio::test]
-async fn r24_a_new_append_ends_the_old_one_on_another_edge() {
-    let node = Node::with(Setup::shared()).await;
+async fn r24_a_new_append_ends_the_old_one_on_another_edge(at: At) {
+    let node = Node::with(Setup { at, ..Setup::shared() }).await;
     let other = node.beside().await;
     let path = created(&node, 1 << 20).await;
     let content = content(1 << 20);
