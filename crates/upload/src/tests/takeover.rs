@@ -15,8 +15,8 @@ on_both!(
     a_stream_that_was_taken_over_has_no_part_in_the_success_of_another,
 );
 
-/// How soon a stream hears that it was taken over.
-const SOON: Duration = Duration::from_secs(1);
+/// How soon a stream hears that it was taken over, on a machine that has much else to do: without being told it would not hear at all.
+const SOON: Duration = Duration::from_secs(10);
 
 async fn an_idle_stream_is_taken_over_at_once(at: At) {
     let node = Node::start(at).await;

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// More than a call may wait for Redis, with what a busy machine adds.
-const CALL_MAX: Duration = Duration::from_millis(300);
+/// More than a call may wait for Redis, with what a busy machine adds; less than a hundred that wait.
+const CALL_MAX: Duration = Duration::from_secs(2);
 
 /// What is left is counted in Redis again.
 async fn is_asked_again(limiter: &RateLimiter, redis: &Redis) {
@@ -46,7 +46,7 @@ async fn a_silent_redis_holds_nobody_up_and_each_process_counts() {
     redis.pause();
     let mut passed = 0;
     let mut waited = Duration::ZERO;
-    for _ in 0..10 {
+    for _ in 0..100 {
         let began = Instant::now();
         passed += u32::from(limiter.take("a").await.is_ok());
         assert!(began.elapsed() < CALL_MAX, "{:?}", began.elapsed());

@@ -38,7 +38,7 @@ async fn fault_02_kill_after_write_before_commit(mut system: System) {
 
     let held = CommitsHeld::on(&system);
     stream.send_flushed(vec![b'b'; CHUNK_BYTES]).await;
-    within_secs(10, "the second chunk in the file", async || {
+    within_secs(30, "the second chunk in the file", async || {
         system.written_bytes(&upload_id) == 2 * CHUNK_BYTES as u64
     })
     .await;
@@ -68,7 +68,7 @@ async fn fault_03_kill_after_commit_before_ack(mut system: System) {
     let mut stream = WriteStream::open(&mut through, &upload_id).await.expect("a stream");
     wire.to_client(Way::HELD);
     stream.send_flushed(vec![b'a'; CHUNK_BYTES]).await;
-    within_secs(10, "the commit", async || {
+    within_secs(30, "the commit", async || {
         offset(&mut direct, &upload_id).await == CHUNK_BYTES as i64
     })
     .await;

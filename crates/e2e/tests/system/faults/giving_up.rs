@@ -54,7 +54,7 @@ async fn fault_36_what_is_deleted_stays_deleted(system: System) {
     nobody_works(&system).await;
     let request = v1::GetJobRequest { job_id: job.id.clone() };
     is_refused(client.get_job(request).await, Reason::JobNotFound);
-    within_secs(10, "outputs that are gone", async || !system.outputs(&job.id).exists()).await;
+    within_secs(30, "outputs that are gone", async || !system.outputs(&job.id).exists()).await;
 
     // An upload that is given up while it is written.
     let mut uploads = system.uploads().await;
@@ -70,7 +70,7 @@ async fn fault_36_what_is_deleted_stays_deleted(system: System) {
     client.abort_upload(request).await.expect("an aborted upload");
     let status = writer.await.expect("a status");
     assert_eq!(status.code(), tonic::Code::FailedPrecondition, "{status:?}");
-    within_secs(10, "bytes that are gone", async || {
+    within_secs(30, "bytes that are gone", async || {
         system.upload_files(&upload_id).is_empty()
     })
     .await;

@@ -171,7 +171,7 @@ async fn fault_12_postgres_is_away_while_ffmpeg_runs() {
     system.postgres().stop().await;
     let until = Instant::now() + Duration::from_secs(seed::number(AWAY_VARIABLE, AWAY_SECS));
     for server in system.servers() {
-        within_secs(10, "a server that says it can't work", async || {
+        within_secs(30, "a server that says it can't work", async || {
             !server.probe("readyz").await
         })
         .await;

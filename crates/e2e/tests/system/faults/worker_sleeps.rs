@@ -50,7 +50,7 @@ async fn fault_20_a_sleeper_is_fenced_out(system: System) {
         "nothing was done again: {tasks:?}"
     );
     if let Some(made) = made {
-        within_secs(10, "what the sleeper made to be gone", async || {
+        within_secs(30, "what the sleeper made to be gone", async || {
             files(&system.outputs(&job.id)) == made
         })
         .await;

@@ -80,7 +80,7 @@ async fn fault_05_dead_socket_takeover(system: System) {
     first.acked().await.expect("an acknowledgement");
     // Some of this arrives, and none of it is committed.
     first.send(vec![b'b'; CHUNK_BYTES_MAX]).await;
-    within_secs(10, "bytes that don't count yet", async || {
+    within_secs(30, "bytes that don't count yet", async || {
         system.written_bytes(&upload_id) > CHUNK_BYTES_MAX as u64
     })
     .await;

@@ -15,8 +15,8 @@ use crate::harness::{Clip, Role, Server, Shape, System, WriteStream, children_of
 const LAME_DUCK: Duration = Duration::from_secs(8);
 /// How much longer its end may take when nobody holds it up: not as long as the grace for those who do.
 const END_MAX: Duration = Duration::from_secs(15);
-/// How long a process takes that waits for nothing.
-const AT_ONCE_MAX: Duration = Duration::from_secs(2);
+/// How long a process takes that waits for nothing, on a machine that has much else to do; those that wait do so for minutes.
+const AT_ONCE_MAX: Duration = Duration::from_secs(10);
 /// A clip that keeps a worker busy for some seconds.
 const LONG: Clip = Clip {
     size: "1280x720",
@@ -125,7 +125,7 @@ async fn a_second_signal_ends_every_role_at_once() {
     for role in [Role::Worker, Role::Upload, Role::Jobs, Role::Progress, Role::Edge] {
         let server = system.server_mut(role, 0);
         server.signal(Signal::SIGTERM);
-        within_secs(10, "a server that has heard", async || {
+        within_secs(30, "a server that has heard", async || {
             let is_it = |line: &String| line.contains("a second signal stops at once");
             server.log().iter().any(is_it)
         })
@@ -137,13 +137,13 @@ async fn a_second_signal_ends_every_role_at_once() {
     }
     // What the worker ran has died with it.
     let scratch = system.server(Role::Worker, 0).data().join("scratch");
-    within_secs(5, "no encoder", async || working_in(&scratch, worker).is_empty()).await;
+    within_secs(30, "no encoder", async || working_in(&scratch, worker).is_empty()).await;
 }
 
 /// Waits until the server says that it is about to stop. It lives all the same.
 async fn draining(server: &Server) {
     let url = format!("{}/readyz", server.admin_url());
-    within_secs(5, "a server that says that it stops", async || {
+    within_secs(30, "a server that says that it stops", async || {
         let answer = get(&url).await;
         answer.status() == 503 && String::from_utf8_lossy(answer.body()).contains("\"draining\"")
     })
