@@ -12,7 +12,7 @@ use std::{
 
 use reelway_bus::{Bus, RedisSettings};
 use reelway_catalog::{Catalog, Claim, Effect, NewJob, Success};
-use reelway_domain::{JobId, NewTask, SourceInfo, TaskKind, TaskRef, Tenant, WorkerId, limits, preset};
+use reelway_domain::{JobId, NewTask, SourceAction, SourceInfo, TaskKind, TaskRef, Tenant, WorkerId, limits, preset};
 use reelway_jobs::courier;
 use reelway_worker::{Finisher, Pool};
 use tokio::{
@@ -236,6 +236,7 @@ fn new_job() -> Outcome<NewJob> {
         preset: "fast".into(),
         ladder: preset("fast").ok_or("no such preset")?,
         priority: 0,
+        source_action: SourceAction::Keep,
     })
 }
 

@@ -14,7 +14,7 @@ use reelway::v1::{
 };
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Claim, NewJob};
-use reelway_domain::{JobId, Sample, Tenant, WorkerId, preset};
+use reelway_domain::{JobId, Sample, SourceAction, Tenant, WorkerId, preset};
 use reelway_jobs::courier;
 use tokio::{
     sync::mpsc,
@@ -101,6 +101,7 @@ async fn jobs(catalog: &Catalog, count: usize) -> Outcome<Vec<Claim>> {
             preset: "fast".into(),
             ladder: preset("fast").ok_or("no such preset")?,
             priority: 0,
+            source_action: SourceAction::Keep,
         };
         catalog.create_job(&Tenant::single(), upload, &job, None).await?;
         let claim = catalog.claim(WorkerId::new(), Duration::from_secs(3600)).await?;

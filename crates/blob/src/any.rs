@@ -1,6 +1,6 @@
 //! The store of a deployment, whichever it is. A role never asks.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use reelway_domain::{
@@ -8,8 +8,8 @@ use reelway_domain::{
 };
 
 use crate::{
-    BlobError, BucketStore, DiskStore, Extent, Filling, JobOutput, ObjectReader, StagedFile, StagedObject, Synced,
-    UploadReader,
+    BlobError, BucketStore, DiskStore, Extent, Filling, JobOutput, ObjectReader, RunPlace, StagedFile, StagedObject,
+    Synced, UploadReader,
 };
 
 /// All bytes of a deployment.
@@ -177,17 +177,14 @@ impl Store {
         }
     }
 
-    /// A local file with all of a complete upload: its own file on a disk, a copy at `copy` of an object in a bucket.
+    /// What holds all of a complete upload: a file on a disk, an object in a bucket.
     ///
     /// # Errors
-    /// [`BlobError::NotFound`] and others.
-    pub async fn source_file(&self, place: &SourcePlace, copy: &Path) -> Result<PathBuf, BlobError> {
+    /// [`BlobError::NotFound`] if a bucket has no object of it.
+    pub fn source(&self, place: &SourcePlace) -> Result<RunPlace, BlobError> {
         match self {
-            Self::Disk(disk) => Ok(disk.upload_path(place.upload, place.file)),
-            Self::Bucket(bucket) => {
-                bucket.reader(key(place)?).copy_to(copy).await?;
-                Ok(copy.to_owned())
-            }
+            Self::Disk(disk) => Ok(RunPlace::File(disk.upload_path(place.upload, place.file))),
+            Self::Bucket(bucket) => Ok(RunPlace::Object(bucket.reader(key(place)?))),
         }
     }
 

@@ -43,7 +43,7 @@ enum Opened {
     Object(ArrivedObject),
 }
 
-/// What holds a run of an upload's bytes.
+/// What holds bytes of an upload or of what was made of it.
 #[derive(Debug, Clone)]
 pub enum RunPlace {
     /// A file.

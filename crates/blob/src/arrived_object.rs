@@ -18,8 +18,6 @@ const READ_AHEAD_BYTES: u64 = 256 << 10;
 const PIECE_BYTES: u64 = 4 << 20;
 /// So many pieces are on their way beside one another.
 const PIECES_AT_ONCE: usize = 4;
-/// How often a piece is asked for whose connection breaks.
-const TRIES_MAX: usize = 4;
 
 /// Reads one object. Blocks: only threads for blocking work of a runtime can use it.
 #[derive(Debug)]
@@ -86,20 +84,10 @@ impl ArrivedObject {
         Ok(())
     }
 
-    /// A piece is short, so one whose connection breaks is asked for again as a whole.
     async fn piece(&self, from: u64, to: u64) -> Result<Bytes, BlobError> {
         let at = Offset(i64::try_from(from).unwrap_or(i64::MAX));
         let bytes = usize::try_from(to - from).unwrap_or(usize::MAX);
-        let mut tries = 1;
-        loop {
-            match self.object.read_at(at, bytes).await {
-                Err(error @ BlobError::Remote { .. }) if tries < TRIES_MAX => {
-                    tracing::warn!(%error, tries, "a piece of an object is read again");
-                    tries += 1;
-                }
-                done => return done,
-            }
-        }
+        self.object.read_at(at, bytes).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::{BlobError, BucketOutput, DiskOutput, OutputKey};
+use crate::{BlobError, BucketOutput, DiskOutput, OutputKey, RunPlace};
 
 /// The outputs of one job.
 #[derive(Debug, Clone)]
@@ -60,6 +60,15 @@ impl JobOutput {
                 bucket.reader(key).copy_to(copy).await?;
                 Ok(copy.to_owned())
             }
+        }
+    }
+
+    /// What holds an output: a file on a disk, an object in a bucket.
+    #[must_use]
+    pub fn place(&self, key: &OutputKey) -> RunPlace {
+        match self {
+            Self::Disk(disk) => RunPlace::File(disk.path(key)),
+            Self::Bucket(bucket) => RunPlace::Object(bucket.reader(key)),
         }
     }
 

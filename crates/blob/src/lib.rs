@@ -18,6 +18,7 @@ mod identity;
 mod job_output;
 mod key;
 mod media_type;
+mod moved;
 mod name;
 mod output;
 mod read;
@@ -29,6 +30,8 @@ mod synced;
 mod tail;
 mod tail_name;
 mod task;
+#[cfg(test)]
+mod testing;
 mod uploads;
 
 pub use any::{Begin, SourcePlace, SourceReader, Staging, Store};

@@ -1,4 +1,6 @@
-//! Where sources and where outputs are: in one store or in two.
+//! Where sources, outputs, and sources that have served are: in one store or in several.
+
+use reelway_domain::SourceState;
 
 use crate::{BlobError, BucketStore, DiskStore, Store};
 
@@ -9,13 +11,36 @@ pub struct Stores {
     pub sources: Store,
     /// What jobs make, which is played from here.
     pub outputs: Store,
+    /// What sources are moved to after success; never the store that they are uploaded to. `None`: they are not.
+    pub archive: Option<Store>,
 }
 
 impl Stores {
     /// Each store once.
     pub fn distinct(&self) -> impl Iterator<Item = &Store> {
         let is_other = self.outputs.identity() != self.sources.identity();
-        std::iter::once(&self.sources).chain(is_other.then_some(&self.outputs))
+        let archive = self.archive.as_ref();
+        let archive = archive.filter(|archive| archive.identity() != self.outputs.identity());
+        std::iter::once(&self.sources)
+            .chain(is_other.then_some(&self.outputs))
+            .chain(archive)
+    }
+
+    /// Whether this is the store that sources are moved to.
+    #[must_use]
+    pub fn is_archive(&self, store: &Store) -> bool {
+        let archive = self.archive.as_ref();
+        archive.is_some_and(|archive| archive.identity() == store.identity())
+    }
+
+    /// The store that has a source; `None` if none does.
+    #[must_use]
+    pub fn holding(&self, source: SourceState) -> Option<&Store> {
+        match source {
+            SourceState::Stored => Some(&self.sources),
+            SourceState::Archived => self.archive.as_ref(),
+            SourceState::Removed => None,
+        }
     }
 
     /// Whether something small can be made and removed in each of them.
@@ -50,6 +75,7 @@ impl From<Store> for Stores {
         Self {
             sources: store.clone(),
             outputs: store,
+            archive: None,
         }
     }
 }
@@ -85,6 +111,25 @@ mod tests {
             ..one.clone()
         };
         assert_eq!(two.distinct().count(), 2);
+        let archived = Stores {
+            archive: Some(two.outputs.clone()),
+            ..two.clone()
+        };
+        assert_eq!(
+            archived.distinct().count(),
+            2,
+            "outputs and what has served may be in one"
+        );
+        assert!(archived.is_archive(&archived.outputs) && !archived.is_archive(&archived.sources));
+        let holding = |stores: &Stores, state| stores.holding(state).map(Store::identity);
+        for (state, expected) in [
+            (SourceState::Stored, Some(two.sources.identity())),
+            (SourceState::Archived, Some(two.outputs.identity())),
+            (SourceState::Removed, None),
+        ] {
+            assert_eq!(holding(&archived, state), expected, "{state}");
+        }
+        assert_eq!(holding(&two, SourceState::Archived), None);
         assert!(two.free_bytes().await.unwrap().is_some());
         two.check().await.unwrap();
         another.close().unwrap();

@@ -83,6 +83,10 @@ impl Catalog {
         if let Some(layout) = &layout {
             self.prepare_layout(&mut tx, task.job, layout).await?;
         }
+        if *effect == Effect::Finished {
+            // Uploads are locked before tasks.
+            self.wish_for_source(&mut tx, task.job).await?;
+        }
         // New successors are inserted after this, so they don't count their finished predecessor.
         let recorded = self.record(&mut tx, &[(task, result)]).await?;
         if recorded.done.is_empty() {

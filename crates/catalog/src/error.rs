@@ -55,6 +55,9 @@ pub enum Error {
     /// The parts of an upload are longer together than an upload may be, in bytes.
     #[error("the parts are {0} bytes together, more than an upload may have")]
     JoinedTooLong(i64),
+    /// The upload's bytes were removed after a job had succeeded.
+    #[error("the bytes of upload {0} were removed after a job had succeeded")]
+    SourceRemoved(UploadId),
     /// The upload came to nothing, so it can't have another job.
     #[error("upload {id} is {state} and can't be processed")]
     UploadEnded {
@@ -113,6 +116,11 @@ impl From<Error> for Failure {
                     UploadState::Failed | UploadState::Receiving | UploadState::Complete => Reason::UploadFailed,
                 };
                 Failure::new(reason, format!("{error}; upload the file again")).with("uploadId", id)
+            }
+            Error::SourceRemoved(id) => {
+                let message =
+                    "the source was removed after a job had succeeded, as that job was to do; upload the file again";
+                Failure::new(Reason::SourceRemoved, message).with("uploadId", id)
             }
             Error::PartUnusable(id) => {
                 let message = "no such partial upload, or it came to nothing";

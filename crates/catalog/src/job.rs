@@ -1,7 +1,8 @@
 //! Jobs: created with their first tasks, found and listed.
 
 use reelway_domain::{
-    Change, JobId, JobState, Ladder, Tenant, Timestamp, TraceContext, UploadId, UploadKind, UploadState, first_tasks,
+    Change, JobId, JobState, Ladder, SourceAction, SourceState, Tenant, Timestamp, TraceContext, UploadId, UploadKind,
+    UploadState, first_tasks,
 };
 
 use crate::{Catalog, Created, Error, Job, RequestId, layout::Epochs, sql::Sql, tx::Tx};
@@ -17,6 +18,8 @@ pub struct NewJob {
     pub ladder: Ladder,
     /// From -[`PRIORITY_MAX`](reelway_domain::limits::PRIORITY_MAX) to it; higher is sooner.
     pub priority: i32,
+    /// What becomes of the source when it has succeeded.
+    pub source_action: SourceAction,
 }
 
 /// Which jobs to list.
@@ -35,8 +38,9 @@ pub struct JobFilter {
 }
 
 static INSERT: Sql = Sql::new(
-    "INSERT INTO jobs (id, tenant, upload_id, state, preset, ladder, trace_context, priority, created_at_ms, updated_at_ms)
-     VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, {now}, {now})",
+    "INSERT INTO jobs (id, tenant, upload_id, state, preset, ladder, trace_context, priority, source_action, created_at_ms,
+                       updated_at_ms)
+     VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, CAST($8 AS TEXT), {now}, {now})",
 );
 static FIND: Sql = Sql::new("SELECT {job} FROM jobs WHERE tenant = $1 AND id = $2");
 static LIST: Sql = Sql::new(
@@ -56,7 +60,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`Error::RequestIdReused`] if the request id was used with another request, [`Error::UploadEnded`] if the upload
-    /// came to nothing.
+    /// came to nothing, [`Error::SourceRemoved`] if its bytes were removed after a job had succeeded.
     pub async fn create_job(
         &self,
         tenant: &Tenant,
@@ -78,11 +82,12 @@ impl Catalog {
         match self
             .lock_upload(&mut tx, tenant, upload)
             .await?
-            .map(|u| (u.state, u.kind))
+            .map(|u| (u.state, u.kind, u.source_state))
         {
-            Some((_, UploadKind::Partial)) => return Err(Error::NoFile(upload)),
-            Some((UploadState::Receiving | UploadState::Complete, _)) => {}
-            Some((state, _)) => return Err(Error::UploadEnded { id: upload, state }),
+            Some((_, UploadKind::Partial, _)) => return Err(Error::NoFile(upload)),
+            Some((UploadState::Complete, _, SourceState::Removed)) => return Err(Error::SourceRemoved(upload)),
+            Some((UploadState::Receiving | UploadState::Complete, ..)) => {}
+            Some((state, ..)) => return Err(Error::UploadEnded { id: upload, state }),
             None => return Ok(None),
         }
         self.insert_job(&mut tx, tenant, upload, new).await?;
@@ -106,6 +111,7 @@ impl Catalog {
             .bind(serde_json::to_string(&new.ladder)?)
             .bind(tx.trace.as_ref().map(TraceContext::as_str))
             .bind(i64::from(new.priority))
+            .bind((new.source_action != SourceAction::Keep).then_some(new.source_action.as_str()))
             .execute(&mut ***tx)
             .await?;
         let first = self.insert_tasks(tx, new.id, &first_tasks(), &Epochs::new()).await?;

@@ -18,7 +18,7 @@ pub enum Cancelled {
 pub enum Retried {
     /// It is queued again.
     Queued(Job),
-    /// It is not failed or cancelled, or its upload came to nothing.
+    /// It is not failed or cancelled, or its upload came to nothing or was removed.
     Refused(Job),
     /// The tenant has no such job.
     Unknown,
@@ -51,7 +51,8 @@ static END: Sql = Sql::new(
 static RETRY: Sql = Sql::new(
     "UPDATE jobs SET state = 'queued', error = NULL, finished_at_ms = NULL, updated_at_ms = {now}
      WHERE tenant = $1 AND id = $2 AND state IN ('failed', 'cancelled')
-       AND upload_id IN (SELECT id FROM uploads WHERE state IN ('receiving', 'complete'))",
+       AND upload_id IN (SELECT id FROM uploads WHERE state IN ('receiving', 'complete')
+                           AND (source_state IS NULL OR source_state <> 'removed'))",
 );
 static RETRY_TASKS: Sql = Sql::new(
     "UPDATE tasks SET state = 'queued', attempt = 0, run_at_ms = {now}, updated_at_ms = {now}

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use reelway_domain::{
-    EventSeq, Failure, FileEpoch, JobEvent, JobId, JobState, Ladder, LeaseEpoch, Offset, RenditionInfo, SourceInfo,
-    TaskId, TaskKind, TaskState, Tenant, Timestamp, TraceContext, UploadId, UploadKind, UploadState, WriterEpoch,
-    WriterId,
+    EventSeq, Failure, FileEpoch, JobEvent, JobId, JobState, Ladder, LeaseEpoch, Offset, RenditionInfo, SourceAction,
+    SourceInfo, SourceState, TaskId, TaskKind, TaskState, Tenant, Timestamp, TraceContext, UploadId, UploadKind,
+    UploadState, WriterEpoch, WriterId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{Row as _, any::AnyRow};
@@ -14,11 +14,11 @@ use crate::Error;
 
 /// The columns of an [`Upload`], without its parts, which are rows of their own.
 pub(crate) const UPLOAD_COLUMNS: &str = "id, tenant, state, file_name, content_type, metadata, size_bytes, durable_offset, \
-     writer_epoch, writer, file_epoch, expected_sha256, job_id, error, webhook_url, client_state, kind, tail_offset, source_key, trace_context, \
+     writer_epoch, writer, file_epoch, expected_sha256, job_id, error, webhook_url, client_state, kind, tail_offset, source_key, source_state, trace_context, \
      created_at_ms, updated_at_ms, expires_at_ms, completed_at_ms";
 /// The columns of a [`Job`].
 pub(crate) const JOB_COLUMNS: &str = "id, tenant, upload_id, state, preset, ladder, source, renditions, published_prefix, \
-     poster_key, download_key, manifest_name, storyboard_name, priority, published_segments, error, attempts, missing_frames, \
+     poster_key, download_key, manifest_name, storyboard_name, priority, source_action, published_segments, error, attempts, missing_frames, \
      event_seq, trace_context, created_at_ms, updated_at_ms, started_at_ms, \
      playable_at_ms, finished_at_ms";
 /// The columns of a [`Task`].
@@ -71,6 +71,8 @@ pub struct Upload {
     pub tail_offset: Option<Offset>,
     /// The object that holds all of it, once it is complete in a bucket.
     pub source_key: Option<String>,
+    /// Where its bytes are, once it is complete.
+    pub source_state: SourceState,
     /// Why it failed.
     pub error: Option<Failure>,
     /// When it was created.
@@ -116,6 +118,8 @@ pub struct Job {
     pub storyboard_name: Option<String>,
     /// From -100 to 100; higher is sooner.
     pub priority: i32,
+    /// What becomes of the source when it has succeeded.
+    pub source_action: SourceAction,
     /// How many segments the published playlists hold, of all renditions.
     pub published_segments: i64,
     /// Why it failed.
@@ -222,6 +226,18 @@ impl Columns<'_> {
         Ok(self.text(name)?.parse::<T>()?)
     }
 
+    /// The word in a column, or what its absence means.
+    fn parsed_or<T>(&self, name: &str, absent: T) -> Result<T, Error>
+    where
+        T: std::str::FromStr,
+        Error: From<T::Err>,
+    {
+        Ok(match self.text_or_null(name)? {
+            Some(word) => word.parse()?,
+            None => absent,
+        })
+    }
+
     fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
         Ok(serde_json::from_str(&self.text(name)?)?)
     }
@@ -265,6 +281,7 @@ impl TryFrom<&AnyRow> for Upload {
             parts: c.json_or_null("part_ids")?.unwrap_or_default(),
             tail_offset: c.int_or_null("tail_offset")?.map(Offset),
             source_key: c.text_or_null("source_key")?,
+            source_state: c.parsed_or("source_state", SourceState::Stored)?,
             error: c.json_or_null("error")?,
             created_at: Timestamp(c.int("created_at_ms")?),
             updated_at: Timestamp(c.int("updated_at_ms")?),
@@ -295,6 +312,7 @@ impl TryFrom<&AnyRow> for Job {
             manifest_name: c.text_or_null("manifest_name")?,
             storyboard_name: c.text_or_null("storyboard_name")?,
             priority: c.small("priority")?,
+            source_action: c.parsed_or("source_action", SourceAction::Keep)?,
             published_segments: c.int("published_segments")?,
             error: c.json_or_null("error")?,
             attempts: c.int("attempts")?,

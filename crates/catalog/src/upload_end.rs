@@ -69,10 +69,16 @@ static EXPIRE: Sql = Sql::new(concat!(
     part_has_served!(),
     ") RETURNING {upload}"
 ));
+// Whoever began to move a source may still write into the archive store.
 static TO_FREE: Sql = Sql::new(
-    "SELECT id FROM uploads WHERE freed = 0 AND state IN ('failed', 'aborted', 'expired') ORDER BY id LIMIT $1",
+    "SELECT id FROM uploads WHERE freed = 0 AND state IN ('failed', 'aborted', 'expired')
+       AND (source_lease_ms IS NULL OR source_lease_ms < {now}) ORDER BY id LIMIT $1",
 );
-static FREED: Sql =
+static FREED: Sql = Sql::new(
+    "UPDATE uploads SET freed = 1 WHERE id = $1 AND freed = 0 AND state IN ('failed', 'aborted', 'expired')
+       AND source_epoch = 0",
+);
+static FREED_EVERYWHERE: Sql =
     Sql::new("UPDATE uploads SET freed = 1 WHERE id = $1 AND freed = 0 AND state IN ('failed', 'aborted', 'expired')");
 
 impl Catalog {
@@ -191,12 +197,25 @@ impl Catalog {
         ids.into_iter().map(|(id,)| Ok(id.parse()?)).collect()
     }
 
-    /// Records that the bytes of an upload that came to nothing are gone.
+    /// Records that the bytes of an upload that came to nothing are gone from where it was uploaded to. One that may have bytes in the
+    /// archive store is not freed by that.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails.
     pub async fn upload_freed(&self, id: UploadId) -> Result<(), Error> {
-        sqlx::query(FREED.on(self.dialect))
+        self.freed(&FREED, id).await
+    }
+
+    /// Records that the bytes of an upload that came to nothing are gone from everywhere.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database fails.
+    pub async fn upload_freed_everywhere(&self, id: UploadId) -> Result<(), Error> {
+        self.freed(&FREED_EVERYWHERE, id).await
+    }
+
+    async fn freed(&self, sql: &'static Sql, id: UploadId) -> Result<(), Error> {
+        sqlx::query(sql.on(self.dialect))
             .bind(id.to_string())
             .execute(&self.write)
             .await?;

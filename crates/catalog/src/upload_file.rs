@@ -6,7 +6,7 @@
 
 use reelway_domain::{FileEpoch, Offset, Tenant, UploadId, WriterEpoch, WriterId};
 
-use crate::{Catalog, Error, Upload, sql::Sql, tx::Tx};
+use crate::{Catalog, Error, Keeper, Upload, sql::Sql, tx::Tx};
 
 /// A run of an upload's bytes in a file before the newest one. It may be empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +35,18 @@ static LET_GO: Sql =
 static FILES: Sql =
     Sql::new("SELECT epoch, start_offset FROM upload_files WHERE upload_id = $1 AND epoch <= $2 ORDER BY epoch");
 static FORGET: Sql = Sql::new("DELETE FROM upload_files WHERE upload_id = $1");
-// What came to nothing and is not freed yet is removed with the upload, not file by file.
+// What came to nothing and is not freed yet is removed with the upload, not file by file; so is what a source has left behind.
 static KEEPS: Sql = Sql::new(
     "SELECT COUNT(*) FROM uploads
-     WHERE id = $1 AND (state = 'receiving' OR (state = 'complete' AND file_epoch = $2)
+     WHERE id = $1 AND (state = 'receiving' OR (state = 'complete' AND source_state IS NULL AND file_epoch = $2)
+                        OR (state = 'complete' AND source_left = 1)
+                        OR (state IN ('failed', 'aborted', 'expired') AND freed = 0))",
+);
+static ARCHIVE_KEEPS: Sql = Sql::new(
+    "SELECT COUNT(*) FROM uploads
+     WHERE id = $1 AND ((state = 'complete' AND source_state = 'archived' AND file_epoch = $2)
+                        OR (state = 'complete' AND source_state IS NULL AND source_lease_ms >= {now})
+                        OR (state = 'complete' AND source_state = 'removed' AND source_left = 1)
                         OR (state IN ('failed', 'aborted', 'expired') AND freed = 0))",
 );
 
@@ -145,13 +153,17 @@ impl Catalog {
         Ok((file == upload.file_epoch).then_some(earlier))
     }
 
-    /// Whether the store is to keep this file of this upload. It isn't if the upload is unknown, complete in another file, or
-    /// came to nothing and was freed.
+    /// Whether the store is to keep this file of this upload. It isn't if the upload is unknown, complete in another file or in
+    /// another store, or came to nothing and was freed.
     ///
     /// # Errors
     /// [`Error::Database`] if the database fails.
-    pub async fn keeps_upload_file(&self, id: UploadId, file: FileEpoch) -> Result<bool, Error> {
-        let (count,): (i64,) = sqlx::query_as(KEEPS.on(self.dialect))
+    pub async fn keeps_upload_file(&self, id: UploadId, file: FileEpoch, keeper: Keeper) -> Result<bool, Error> {
+        let keeps = match keeper {
+            Keeper::Uploads => &KEEPS,
+            Keeper::Archive => &ARCHIVE_KEEPS,
+        };
+        let (count,): (i64,) = sqlx::query_as(keeps.on(self.dialect))
             .bind(id.to_string())
             .bind(file.0)
             .fetch_one(&self.read)

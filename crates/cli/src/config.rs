@@ -85,10 +85,18 @@ pub(crate) struct ServeConfig {
     pub(crate) output_store: Option<String>,
     /// How that one is used if it is a bucket.
     pub(crate) output_bucket: BucketSettings,
+    /// The URL of the store that sources are moved to after success; absent: there is none.
+    pub(crate) archive_store: Option<String>,
+    /// How that one is used if it is a bucket.
+    pub(crate) archive_bucket: BucketSettings,
+    /// What becomes of sources by preset, as `PRESET=ACTION`.
+    pub(crate) preset_source: Vec<String>,
     /// How many tasks the worker runs at a time.
     pub(crate) worker_slots: NonZeroUsize,
     /// What tasks may take together, in bytes; absent: the machine doesn't say what it has.
     pub(crate) worker_memory: Option<u64>,
+    /// How much the worker keeps of sources in a bucket, in bytes.
+    pub(crate) worker_source_cache: u64,
     /// What a source may be and cost, and how much of the sandbox there must be.
     pub(crate) media: Limits,
     /// The beginning of playback URLs; absent: `http://` and the address that `http` was bound to.
@@ -226,6 +234,7 @@ impl ServeOptions {
         let (tls, auth) = (edge::take_tls(&mut self)?, AuthConfig::take(&mut self)?);
         let (limits, media) = (LimitsConfig::take(&mut self), media::take(&mut self));
         let (bucket, output_bucket) = (store::take(&mut self), store::take_outputs(&mut self));
+        let archive_bucket = store::take_archive(&mut self);
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let named = self.role.unwrap_or_default();
         let runs = |role: &Role| named.is_empty() || named.contains(role);
@@ -253,8 +262,14 @@ impl ServeOptions {
             bucket,
             output_store: self.output_store,
             output_bucket,
+            archive_store: self.archive_store,
+            archive_bucket,
+            preset_source: self.preset_source.unwrap_or_default(),
             worker_slots: self.worker_slots.unwrap_or_else(|| slots::fitting(self.worker_memory)),
             worker_memory: slots::memory_bytes(self.worker_memory),
+            worker_source_cache: self
+                .worker_source_cache
+                .map_or(reelway_worker::CACHE_BYTES_DEFAULT, |bytes| bytes.0),
             media,
             public_url: self.public_url,
             tls,

@@ -154,6 +154,7 @@ mod tests {
             "id": "upl_1", "state": "receiving", "file_name": "", "content_type": "", "metadata": {"a": "b"},
             "size_bytes": 5_497_558_138_880_i64, "durable_offset": 0, "expected_sha256": "00ff", "job_id": "",
             "create_time": "1970-01-01T00:00:00Z", "client_state": "", "partial": false, "part_upload_ids": [],
+            "source_state": "unspecified",
         });
         assert_eq!(object(&upload), expected);
     }

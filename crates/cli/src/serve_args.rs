@@ -97,6 +97,27 @@ pub(crate) struct ServeOptions {
     /// As --store-storage-class, for what jobs make
     #[arg(long, value_name = "CLASS", env = "REELWAY_OUTPUT_STORE_STORAGE_CLASS")]
     pub(crate) output_store_storage_class: Option<String>,
+    /// Move sources here after success, if their jobs or presets say so; it looks like --store
+    #[arg(long, value_name = "URL", env = "REELWAY_ARCHIVE_STORE", hide_env_values = true)]
+    pub(crate) archive_store: Option<String>,
+    /// As --store-endpoint, for the bucket of --archive-store
+    #[arg(long, value_name = "URL", env = "REELWAY_ARCHIVE_STORE_ENDPOINT")]
+    pub(crate) archive_store_endpoint: Option<url::Url>,
+    /// As --store-encryption, for the bucket of --archive-store
+    #[arg(long, value_name = "HOW", env = "REELWAY_ARCHIVE_STORE_ENCRYPTION")]
+    pub(crate) archive_store_encryption: Option<StoreEncryption>,
+    /// As --store-storage-class, for sources that were moved
+    #[arg(long, value_name = "CLASS", env = "REELWAY_ARCHIVE_STORE_STORAGE_CLASS")]
+    pub(crate) archive_store_storage_class: Option<String>,
+    /// What becomes of the sources of jobs with a preset, unless the caller says otherwise: PRESET=keep, PRESET=delete or
+    /// PRESET=archive, separated by commas [default: they are kept]
+    #[arg(
+        long,
+        value_name = "PRESET=ACTION",
+        env = "REELWAY_PRESET_SOURCE",
+        value_delimiter = ','
+    )]
+    pub(crate) preset_source: Option<Vec<String>>,
     /// The memory that all uploads into a bucket may take together in this process; clients are slowed down when it is used up,
     /// and a file of N GiB needs N*0.3M at least [default: 128M]
     #[arg(long, value_name = "BYTES", env = "REELWAY_UPLOAD_MEMORY")]
@@ -108,6 +129,9 @@ pub(crate) struct ServeOptions {
     /// control group has]
     #[arg(long, value_name = "BYTES", env = "REELWAY_WORKER_MEMORY")]
     pub(crate) worker_memory: Option<ByteSize>,
+    /// Keep so much of sources in a bucket on the worker's disk, so that what several tasks read is fetched once [default: 4G]
+    #[arg(long, value_name = "BYTES", env = "REELWAY_WORKER_SOURCE_CACHE")]
+    pub(crate) worker_source_cache: Option<ByteSize>,
     /// Give one ffmpeg process so much address space; one that needs more is tried once more rendition by rendition [default:
     /// 4G]
     #[arg(long, value_name = "BYTES", env = "REELWAY_ENCODER_MEMORY")]

@@ -3,13 +3,13 @@
 use std::time::SystemTime;
 
 use reelway_blob::{BucketSettings, BucketStore, BucketUrl, Held, What};
-use reelway_catalog::Catalog;
+use reelway_catalog::Keeper;
 use reelway_domain::Failure;
 use reelway_jobs::leftovers::{Leftover, Leftovers};
 use serde_json::json;
 
 use crate::{
-    args::{LeftoversArgs, StoreCommand},
+    args::StoreCommand,
     beside,
     config::ServeConfig,
     error::CliError,
@@ -49,13 +49,23 @@ pub(crate) async fn run(command: StoreCommand, out: Output) -> Result<Exit, CliE
             let bucket = opened.map_err(|error| CliError::failed("STORE_UNAVAILABLE", error))?;
             let url = place.url.to_string();
             serve::expect_own_store(&catalog, place.holds, bucket.identity(), &url).await?;
-            buckets.push((url, bucket));
+            let keeper = match place.holds {
+                Holds::Sources | Holds::Outputs => Keeper::Uploads,
+                Holds::Archive => Keeper::Archive,
+            };
+            // With settings of its own for each, it is one bucket all the same. One that outputs share with sources that were moved has
+            // these for uploads.
+            let same = |(_, known, _): &(String, BucketStore, Keeper)| known.identity() == bucket.identity();
+            match buckets.iter_mut().find(|known| same(known)) {
+                Some((_, _, known)) if keeper == Keeper::Archive => *known = keeper,
+                Some(_) => {}
+                None => buckets.push((url, bucket, keeper)),
+            }
         }
-        // With settings of its own for each, it is one bucket all the same.
-        buckets.dedup_by_key(|(_, bucket)| bucket.identity());
         let mut count = Count::default();
-        for (url, bucket) in &buckets {
-            look(&catalog, url, bucket, &args, out, &mut count).await?;
+        for (url, bucket, keeper) in &buckets {
+            let leftovers = Leftovers::of(&catalog, bucket, *keeper, args.age_min(), SystemTime::now());
+            look(leftovers, url, bucket, args.remove, out, &mut count).await?;
         }
         out.note(format_args!(
             "{} left over, {} MiB in objects; {} removed",
@@ -70,7 +80,7 @@ pub(crate) async fn run(command: StoreCommand, out: Output) -> Result<Exit, CliE
     done
 }
 
-/// A bucket, and which of the two it is.
+/// A bucket, and which one it is.
 struct Place<'a> {
     holds: Holds,
     url: BucketUrl,
@@ -79,11 +89,12 @@ struct Place<'a> {
 
 /// The buckets among the stores of a deployment. A directory may belong to a running server alone, which sweeps it.
 fn buckets(config: &ServeConfig) -> Result<Vec<Place<'_>>, CliError> {
-    let both = [
+    let all = [
         (Holds::Sources, Some(StoreUrl::of(config)?), &config.bucket),
         (Holds::Outputs, StoreUrl::of_outputs(config)?, &config.output_bucket),
+        (Holds::Archive, StoreUrl::of_archive(config)?, &config.archive_bucket),
     ];
-    let places = both.into_iter().filter_map(|(holds, store, settings)| match store {
+    let places = all.into_iter().filter_map(|(holds, store, settings)| match store {
         Some(StoreUrl::Bucket(url)) => Some(Place { holds, url, settings }),
         Some(StoreUrl::Disk { .. }) | None => None,
     });
@@ -91,17 +102,15 @@ fn buckets(config: &ServeConfig) -> Result<Vec<Place<'_>>, CliError> {
 }
 
 async fn look(
-    catalog: &Catalog,
+    mut leftovers: Leftovers<'_>,
     url: &str,
     bucket: &BucketStore,
-    args: &LeftoversArgs,
+    is_removing: bool,
     out: Output,
     count: &mut Count,
 ) -> Result<(), CliError> {
-    let now = SystemTime::now();
-    let mut leftovers = Leftovers::of(catalog, bucket, args.age_min(), now);
     while let Some(leftover) = leftovers.next().await.map_err(looked)? {
-        let is_removed = args.remove && leftover.is_ours && removed(bucket, &leftover.held, out, count).await;
+        let is_removed = is_removing && leftover.is_ours && removed(bucket, &leftover.held, out, count).await;
         count.found += 1;
         count.bytes += bytes(&leftover.held).unwrap_or_default();
         tell(url, &leftover, is_removed, out);

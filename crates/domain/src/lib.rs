@@ -10,6 +10,7 @@ pub mod limits;
 mod number;
 mod reason;
 mod resource;
+mod source_rules;
 mod staged;
 mod state;
 mod tenant;
@@ -25,8 +26,11 @@ pub use ladder::{DEFAULT_PRESET, EncoderSpeed, Ladder, NO_PRESET, Rung, RungSize
 pub use number::{EventSeq, FileEpoch, LeaseEpoch, Offset, Timestamp, WriterEpoch};
 pub use reason::{Failure, FieldViolation, GrpcCode, Reason, Retry};
 pub use resource::{Quality, RenditionInfo, Sample, SourceInfo};
+pub use source_rules::{SourceRules, SourceRulesError};
 pub use staged::{Multipart, Staged, StagedChange, StoredPart, StoredRest};
-pub use state::{JobState, StateError, TaskKind, TaskState, UploadKind, UploadState, WebhookEvent};
+pub use state::{
+    JobState, SourceAction, SourceState, StateError, TaskKind, TaskState, UploadKind, UploadState, WebhookEvent,
+};
 pub use tenant::{Tenant, TenantError};
 pub use trace::{TraceContext, TraceContextError};
 pub use webhook::{WebhookUrl, WebhookUrlError};

@@ -168,6 +168,10 @@ reasons! {
     PartMismatch = "PART_MISMATCH", FailedPrecondition, 409, Never;
     /// Nothing arrived for too long; what came is kept.
     StreamIdle = "STREAM_IDLE", DeadlineExceeded, 408, Never;
+    /// The source was removed after a job had succeeded. Upload the file again to make something else of it.
+    SourceRemoved = "SOURCE_REMOVED", FailedPrecondition, 410, Never;
+    /// There is no store that sources could be moved to.
+    ArchiveUnavailable = "ARCHIVE_UNAVAILABLE", FailedPrecondition, 409, Never;
     /// No such job.
     JobNotFound = "JOB_NOT_FOUND", NotFound, 404, Never;
     /// The job's state doesn't allow this.

@@ -79,6 +79,30 @@ words!(
 );
 
 words!(
+    /// What becomes of a source once a job of it has succeeded.
+    SourceAction {
+        /// It stays where it is.
+        Keep = "keep",
+        /// Its bytes are removed.
+        Delete = "delete",
+        /// It is moved to the archive store, where later jobs read it.
+        Archive = "archive",
+    }
+);
+
+words!(
+    /// Where the bytes of a complete upload are.
+    SourceState {
+        /// Where they were uploaded to.
+        Stored = "stored",
+        /// In the archive store.
+        Archived = "archived",
+        /// Nowhere: a job has succeeded that was to remove them.
+        Removed = "removed",
+    }
+);
+
+words!(
     /// Where a job stands.
     JobState {
         /// Waiting for bytes or a worker.

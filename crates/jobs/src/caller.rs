@@ -3,7 +3,7 @@
 use reelway::v1;
 use reelway_auth::Identity;
 use reelway_catalog::{Cancelled, Deleted, Error, Job, Retried};
-use reelway_domain::{Failure, JobId, JobState, Reason, Tenant, UploadId, UploadState};
+use reelway_domain::{Failure, JobId, JobState, Reason, SourceState, Tenant, UploadId, UploadState};
 use reelway_rpc::request::require_id;
 use tonic::Request;
 
@@ -64,14 +64,13 @@ impl<'a> Caller<'a> {
         Err(conflict(&job, "can't be retried", advice))
     }
 
-    /// Refuses an upload that came to nothing.
+    /// Refuses an upload that came to nothing, or whose bytes were removed.
     async fn upload_must_be_usable(&self, id: UploadId) -> Result<(), Failure> {
         let upload = self.jobs.catalog.upload(self.tenant, id).await?;
-        match upload.map(|upload| upload.state) {
-            Some(state) if !matches!(state, UploadState::Receiving | UploadState::Complete) => {
-                Err(Error::UploadEnded { id, state }.into())
-            }
-            _ => Ok(()),
+        match upload.map(|upload| (upload.state, upload.source_state)) {
+            Some((UploadState::Complete, SourceState::Removed)) => Err(Error::SourceRemoved(id).into()),
+            Some((UploadState::Receiving | UploadState::Complete, _)) | None => Ok(()),
+            Some((state, _)) => Err(Error::UploadEnded { id, state }.into()),
         }
     }
 

@@ -3,8 +3,12 @@
 use prost::Message as _;
 use reelway::v1::{self, create_job_request::Processing};
 use reelway_catalog::{Created, Job, NewJob, RequestId};
-use reelway_domain::{DEFAULT_PRESET, Failure, FieldViolation, JobId, Ladder, Reason, UploadId, preset, preset_names};
-use reelway_rpc::request::{all_valid, parse_id, parse_ladder, parse_priority, parse_request_id, violation};
+use reelway_domain::{
+    DEFAULT_PRESET, Failure, FieldViolation, JobId, Ladder, Reason, SourceRules, UploadId, preset, preset_names,
+};
+use reelway_rpc::request::{
+    all_valid, parse_enum, parse_id, parse_ladder, parse_priority, parse_request_id, violation,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::caller::Caller;
@@ -19,7 +23,7 @@ struct Asked {
 impl Caller<'_> {
     /// Creates a job, or finds the one that the same request created before.
     pub(crate) async fn create(&self, request: &v1::CreateJobRequest) -> Result<Job, Failure> {
-        let Asked { upload, new, request } = parse(request)?;
+        let Asked { upload, new, request } = parse(request, &self.jobs.source_rules)?;
         let created = self
             .jobs
             .catalog
@@ -36,11 +40,12 @@ impl Caller<'_> {
     }
 }
 
-fn parse(request: &v1::CreateJobRequest) -> Result<Asked, Failure> {
+fn parse(request: &v1::CreateJobRequest, rules: &SourceRules) -> Result<Asked, Failure> {
     let mut violations = Vec::new();
     let upload = parse_id("upload_id", &request.upload_id, &mut violations);
     let processing = parse_processing(request.processing.as_ref(), &mut violations);
     let priority = parse_priority(request.priority, &mut violations);
+    let source_action = parse_enum("source_action", request.source_action, &mut violations);
     let request_id = parse_request_id(&request.request_id, &mut violations).map(|id| RequestId {
         id: id.to_string(),
         method: "CreateJob",
@@ -53,6 +58,7 @@ fn parse(request: &v1::CreateJobRequest) -> Result<Asked, Failure> {
     };
     let new = NewJob {
         id: JobId::new(),
+        source_action: rules.decide(&preset, source_action)?,
         preset,
         ladder,
         priority,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reelway_blob::Store;
+use reelway_blob::Stores;
 use reelway_catalog::Catalog;
 use reelway_domain::{Failure, UploadId};
 use tokio_util::sync::CancellationToken;
@@ -16,20 +16,21 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(5);
 const BATCH_MAX: usize = 100;
 
 /// Expires and frees until `shutdown`.
-pub async fn run(catalog: Catalog, store: Store, shutdown: CancellationToken) {
+pub async fn run(catalog: Catalog, stores: impl Into<Stores>, shutdown: CancellationToken) {
+    let stores = stores.into();
     let mut trouble = Trouble::new("upload expirer");
     let expirer = async {
         loop {
-            let pause = trouble.pause(round(&catalog, &store).await, EXPIRE_EVERY);
+            let pause = trouble.pause(round(&catalog, &stores).await, EXPIRE_EVERY);
             tokio::time::sleep(pause).await;
         }
     };
     shutdown.run_until_cancelled(expirer).await;
 }
 
-async fn round(catalog: &Catalog, store: &Store) -> Result<(), Failure> {
+async fn round(catalog: &Catalog, stores: &Stores) -> Result<(), Failure> {
     while expire(catalog).await? == BATCH_MAX {}
-    while free(catalog, store).await? == BATCH_MAX {}
+    while free(catalog, stores).await? == BATCH_MAX {}
     Ok(())
 }
 
@@ -40,21 +41,23 @@ async fn expire(catalog: &Catalog) -> Result<usize, Failure> {
 }
 
 /// Frees the bytes of ended uploads; gives how many uploads that were. One that can't be freed doesn't keep the others.
-async fn free(catalog: &Catalog, store: &Store) -> Result<usize, Failure> {
+async fn free(catalog: &Catalog, stores: &Stores) -> Result<usize, Failure> {
     let ids = catalog.uploads_to_free(BATCH_MAX as i64).await?;
     let mut result = Ok(ids.len());
     for id in ids {
-        if let Err(failure) = free_one(catalog, store, id).await {
+        if let Err(failure) = free_one(catalog, stores, id).await {
             result = Err(failure);
         }
     }
     result
 }
 
-async fn free_one(catalog: &Catalog, store: &Store, id: UploadId) -> Result<(), Failure> {
+async fn free_one(catalog: &Catalog, stores: &Stores, id: UploadId) -> Result<(), Failure> {
     // The bytes go first: a crash in between repeats this instead of leaving them.
-    store.remove_upload(id).await?;
-    catalog.upload_freed(id).await?;
+    for store in std::iter::once(&stores.sources).chain(&stores.archive) {
+        store.remove_upload(id).await?;
+    }
+    catalog.upload_freed_everywhere(id).await?;
     Ok(())
 }
 
@@ -74,7 +77,7 @@ mod tests {
         let kept = fixture.upload_with_job().await;
         // The clock of the database counts milliseconds: the upload has expired with the next one.
         while fixture.upload(upload.id).await.state == UploadState::Receiving {
-            round(&fixture.catalog, &fixture.bytes).await.unwrap();
+            round(&fixture.catalog, &fixture.bytes.clone().into()).await.unwrap();
         }
         assert_eq!(fixture.upload(upload.id).await.state, UploadState::Expired);
         assert!(!fixture.store.upload_path(upload.id, FileEpoch::FIRST).exists());
@@ -100,7 +103,7 @@ mod tests {
         let whole = fixture.complete(with(UploadKind::Whole)).await;
         let is_there = |id| fixture.store.upload_path(id, FileEpoch::FIRST).exists();
         while is_there(part.id) {
-            round(&fixture.catalog, &fixture.bytes).await.unwrap();
+            round(&fixture.catalog, &fixture.bytes.clone().into()).await.unwrap();
         }
         assert_eq!(fixture.upload(part.id).await.state, UploadState::Expired);
         assert!(is_there(whole.id));
@@ -117,9 +120,9 @@ mod tests {
             .await
             .unwrap();
         assert!(fixture.store.upload_path(upload.id, FileEpoch::FIRST).exists());
-        round(&fixture.catalog, &fixture.bytes).await.unwrap();
+        round(&fixture.catalog, &fixture.bytes.clone().into()).await.unwrap();
         assert!(!fixture.store.upload_path(upload.id, FileEpoch::FIRST).exists());
-        round(&fixture.catalog, &fixture.bytes).await.unwrap();
+        round(&fixture.catalog, &fixture.bytes.clone().into()).await.unwrap();
     }
 
     #[tokio::test]
@@ -155,14 +158,14 @@ mod tests {
         let away = shard.with_extension("away");
         std::fs::rename(&shard, &away).unwrap();
         std::fs::write(&shard, "").unwrap();
-        assert!(round(&fixture.catalog, &fixture.bytes).await.is_err());
+        assert!(round(&fixture.catalog, &fixture.bytes.clone().into()).await.is_err());
         assert!(
             !fixture.store.upload_path(other.id, FileEpoch::FIRST).exists(),
             "the second was freed all the same"
         );
         std::fs::remove_file(&shard).unwrap();
         std::fs::rename(&away, &shard).unwrap();
-        round(&fixture.catalog, &fixture.bytes).await.unwrap();
+        round(&fixture.catalog, &fixture.bytes.clone().into()).await.unwrap();
         assert!(!path.exists());
     }
 }

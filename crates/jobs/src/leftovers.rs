@@ -7,7 +7,7 @@ use std::{
 };
 
 use reelway_blob::{BlobError, BucketStore, Held, Owner, What};
-use reelway_catalog::{Catalog, Kept};
+use reelway_catalog::{Catalog, Keeper, Kept};
 use reelway_domain::{Failure, JobId, UploadId};
 use tokio_stream::{Stream, StreamExt as _};
 
@@ -30,18 +30,26 @@ pub struct Leftover {
 pub struct Leftovers<'a> {
     catalog: &'a Catalog,
     held: Pin<Box<dyn Stream<Item = Result<Held, BlobError>> + Send + 'a>>,
+    keeper: Keeper,
     age_min: Duration,
     now: SystemTime,
     known: Known,
 }
 
 impl<'a> Leftovers<'a> {
-    /// Begins to look for what has been there for `age_min`.
+    /// Begins to look for what has been there for `age_min`; `keeper` says what the bucket has of uploads.
     #[must_use]
-    pub fn of(catalog: &'a Catalog, bucket: &'a BucketStore, age_min: Duration, now: SystemTime) -> Self {
+    pub fn of(
+        catalog: &'a Catalog,
+        bucket: &'a BucketStore,
+        keeper: Keeper,
+        age_min: Duration,
+        now: SystemTime,
+    ) -> Self {
         Self {
             catalog,
             held: Box::pin(bucket.held()),
+            keeper,
             age_min,
             now,
             known: Known::default(),
@@ -69,7 +77,7 @@ impl<'a> Leftovers<'a> {
         Ok(match held.owner {
             Owner::Store => true,
             Owner::Check | Owner::Nobody => false,
-            Owner::Upload(id) => needs(self.known.upload(self.catalog, id).await?, held, age),
+            Owner::Upload(id) => needs(self.known.upload(self.catalog, id, self.keeper).await?, held, age),
             // What an encoder sends in parts is small: one that has not ended by now was left by a process that ended.
             Owner::Job(id) => {
                 let is_fine = matches!(held.what, What::Object(_)) || age < WRITER_AGE_MAX;
@@ -105,13 +113,13 @@ struct Known {
 }
 
 impl Known {
-    async fn upload(&mut self, catalog: &Catalog, id: UploadId) -> Result<&Kept, Failure> {
+    async fn upload(&mut self, catalog: &Catalog, id: UploadId, keeper: Keeper) -> Result<&Kept, Failure> {
         if self.uploads.len() >= REMEMBERED_MAX {
             self.uploads.clear();
         }
         let kept = match self.uploads.remove(&id) {
             Some(kept) => kept,
-            None => catalog.kept(id).await?,
+            None => catalog.kept(id, keeper).await?,
         };
         Ok(self.uploads.entry(id).or_insert(kept))
     }

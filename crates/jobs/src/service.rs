@@ -3,7 +3,7 @@
 use reelway::v1::{self, job_service_server::JobServiceServer};
 use reelway_blob::Store;
 use reelway_catalog::{Catalog, Job};
-use reelway_domain::{Failure, limits};
+use reelway_domain::{Failure, SourceRules, limits};
 use reelway_rpc::{PlaybackUrls, to_status};
 use tonic::{Request, Response, Status};
 
@@ -15,6 +15,7 @@ pub struct Jobs {
     pub(crate) catalog: Catalog,
     pub(crate) store: Store,
     pub(crate) urls: PlaybackUrls,
+    pub(crate) source_rules: SourceRules,
 }
 
 impl Jobs {
@@ -22,7 +23,19 @@ impl Jobs {
     #[must_use]
     pub fn new(catalog: Catalog, store: impl Into<Store>, urls: PlaybackUrls) -> Self {
         let store = store.into();
-        Self { catalog, store, urls }
+        Self {
+            catalog,
+            store,
+            urls,
+            source_rules: SourceRules::default(),
+        }
+    }
+
+    /// The same service, with rules of what becomes of sources.
+    #[must_use]
+    pub fn with_source_rules(mut self, rules: SourceRules) -> Self {
+        self.source_rules = rules;
+        self
     }
 
     /// The service for a gRPC server.

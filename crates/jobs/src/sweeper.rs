@@ -6,7 +6,7 @@ use std::{
 };
 
 use reelway_blob::{BlobError, BucketStore, DiskStore, Store, Stored, Stores};
-use reelway_catalog::Catalog;
+use reelway_catalog::{Catalog, Keeper};
 use reelway_domain::Failure;
 use tokio_util::sync::CancellationToken;
 
@@ -30,24 +30,29 @@ pub async fn run(catalog: Catalog, stores: Stores, shutdown: CancellationToken) 
     shutdown.run_until_cancelled(sweeper).await;
 }
 
-/// One store that can't be looked through keeps the other from nothing.
+/// One store that can't be looked through keeps the others from nothing.
 async fn sweep_all(catalog: &Catalog, stores: &Stores, now: SystemTime) -> Result<(), Failure> {
     let mut all = Ok(());
     for store in stores.distinct() {
-        all = all.and(sweep(catalog, store, now).await);
+        let keeper = if stores.is_archive(store) {
+            Keeper::Archive
+        } else {
+            Keeper::Uploads
+        };
+        all = all.and(sweep(catalog, store, keeper, now).await);
     }
     all
 }
 
-async fn sweep(catalog: &Catalog, store: &Store, now: SystemTime) -> Result<(), Failure> {
+async fn sweep(catalog: &Catalog, store: &Store, keeper: Keeper, now: SystemTime) -> Result<(), Failure> {
     match store {
-        Store::Disk(disk) => sweep_disk(catalog, disk, now).await,
-        Store::Bucket(bucket) => sweep_bucket(catalog, bucket, now).await,
+        Store::Disk(disk) => sweep_disk(catalog, disk, keeper, now).await,
+        Store::Bucket(bucket) => sweep_bucket(catalog, bucket, keeper, now).await,
     }
 }
 
-async fn sweep_bucket(catalog: &Catalog, bucket: &BucketStore, now: SystemTime) -> Result<(), Failure> {
-    let mut leftovers = Leftovers::of(catalog, bucket, LEFTOVER_AGE_MIN, now);
+async fn sweep_bucket(catalog: &Catalog, bucket: &BucketStore, keeper: Keeper, now: SystemTime) -> Result<(), Failure> {
+    let mut leftovers = Leftovers::of(catalog, bucket, keeper, LEFTOVER_AGE_MIN, now);
     while let Some(leftover) = leftovers.next().await? {
         if leftover.is_ours {
             let held = &leftover.held;
@@ -57,9 +62,9 @@ async fn sweep_bucket(catalog: &Catalog, bucket: &BucketStore, now: SystemTime) 
     Ok(())
 }
 
-async fn sweep_disk(catalog: &Catalog, disk: &DiskStore, now: SystemTime) -> Result<(), Failure> {
+async fn sweep_disk(catalog: &Catalog, disk: &DiskStore, keeper: Keeper, now: SystemTime) -> Result<(), Failure> {
     for file in old(disk.list_uploads().await?, now) {
-        if !catalog.keeps_upload_file(file.upload, file.epoch).await? {
+        if !catalog.keeps_upload_file(file.upload, file.epoch, keeper).await? {
             swept(&file, "upload", disk.remove_upload_file(file.upload, file.epoch).await);
         }
     }
@@ -123,15 +128,15 @@ mod tests {
             fixture.store.output(lost_job).path(&key),
         );
 
-        sweep(&fixture.catalog, &fixture.bytes, SystemTime::now())
+        sweep(&fixture.catalog, &fixture.bytes, Keeper::Uploads, SystemTime::now())
             .await
             .unwrap();
         assert!(lost_bytes.exists() && lost_output.exists(), "too young");
         let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
         // Two servers at once, which find the same.
         let both = tokio::join!(
-            sweep(&fixture.catalog, &fixture.bytes, later),
-            sweep(&fixture.catalog, &fixture.bytes, later)
+            sweep(&fixture.catalog, &fixture.bytes, Keeper::Uploads, later),
+            sweep(&fixture.catalog, &fixture.bytes, Keeper::Uploads, later)
         );
         assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
         assert!(!lost_bytes.exists() && !lost_output.exists());
@@ -152,7 +157,9 @@ mod tests {
             .unwrap();
         assert!(path(0).exists() && path(9).exists());
         let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
-        sweep(&fixture.catalog, &fixture.bytes, later).await.unwrap();
+        sweep(&fixture.catalog, &fixture.bytes, Keeper::Uploads, later)
+            .await
+            .unwrap();
         assert!(path(0).exists() && !path(9).exists());
     }
 
@@ -168,10 +175,12 @@ mod tests {
         let set = catalog.set_tail(&upload.tenant, upload.id, Offset(5)).await.unwrap();
         assert!(matches!(set, TailSet::Set(_)), "{set:?}");
         let _draft = store.begin_tail(upload.id, Offset(5)).await.unwrap();
-        sweep(catalog, &fixture.bytes, SystemTime::now()).await.unwrap();
+        sweep(catalog, &fixture.bytes, Keeper::Uploads, SystemTime::now())
+            .await
+            .unwrap();
         assert_eq!(store.list_tails().await.unwrap().len(), 3, "too young");
         let later = SystemTime::now() + LEFTOVER_AGE_MIN + Duration::from_secs(1);
-        sweep(catalog, &fixture.bytes, later).await.unwrap();
+        sweep(catalog, &fixture.bytes, Keeper::Uploads, later).await.unwrap();
         let left = store.list_tails().await.unwrap();
         assert_eq!(left.len(), 1, "{left:?}");
         assert!(store.tail_path(upload.id, Offset(5)).exists());

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use reelway_blob::{DiskStore, Sharing, Store};
 use reelway_bus::{Heard, Hints};
 use reelway_catalog::{Catalog, Commit, Created, NewJob, NewUpload, Opened, Upload};
-use reelway_domain::{Hint, JobId, Tenant, UploadId, UploadKind, WriterId, limits, preset};
+use reelway_domain::{Hint, JobId, SourceAction, Tenant, UploadId, UploadKind, WriterId, limits, preset};
 use reelway_testkit::{Database, FreshDatabase};
 
 pub(crate) struct Fixture {
@@ -34,6 +34,7 @@ pub(crate) fn new_upload() -> NewUpload {
             preset: "fast".into(),
             ladder: preset("fast").unwrap(),
             priority: 0,
+            source_action: SourceAction::Keep,
         }),
         webhook_url: None,
         client_state: String::new(),

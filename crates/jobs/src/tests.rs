@@ -174,6 +174,7 @@ async fn every_wrong_field_is_named() {
         processing: Some(Processing::Preset("none".into())),
         request_id: "x".into(),
         priority: 0,
+        source_action: 0,
     };
     let failure = refusal(client.create_job(request).await);
     let fields: Vec<&str> = failure.violations.iter().map(|v| v.field.as_str()).collect();

@@ -6,6 +6,7 @@ use reelway_domain::{Failure, Reason};
 
 use crate::{
     ByteRange, Error, Probe, Workspace, ffprobe,
+    opening::Opening,
     sandbox::{self, Step},
 };
 
@@ -18,6 +19,8 @@ pub(crate) struct Index {
     pub(crate) audios: Vec<Option<(i64, i64)>>,
     /// Where the packets of each audio stream lie; empty unless that was asked for.
     pub(crate) audio_places: Vec<Vec<Place>>,
+    /// Where the first packets of all streams lie; empty unless that was asked for.
+    pub(crate) opening: Vec<ByteRange>,
 }
 
 /// Where a packet lies in the file.
@@ -196,6 +199,7 @@ struct Builder {
     /// The first keyframe in decoding order. Frames that are shown before it can't be decoded.
     first_key: Option<i64>,
     last_pts: i64,
+    opening: Opening,
     /// Durations are guesses as soon as frames are not shown in the order of decoding: these containers tell how long a packet
     /// stays the newest to be decoded, not how long its picture is shown.
     guesses_durations: bool,
@@ -216,13 +220,18 @@ impl Builder {
             with_places,
             first_key: None,
             last_pts: i64::MIN,
+            opening: Opening::of(probe),
             guesses_durations: probe.is_in(&MOV),
             reorders: false,
         }
     }
 
     fn add(&mut self, packet: Packet) {
-        if Some(packet.stream) == self.video_stream {
+        let is_video = Some(packet.stream) == self.video_stream;
+        if let Some(bytes) = packet.bytes.filter(|_| self.with_places) {
+            self.opening.add(bytes, is_video);
+        }
+        if is_video {
             self.add_video(packet);
         } else if !packet.hidden
             && let Some(place) = self.audio_streams.iter().position(|stream| *stream == packet.stream)
@@ -259,6 +268,7 @@ impl Builder {
     }
 
     fn finish(mut self) -> Index {
+        self.index.opening = self.opening.ranges();
         self.index.video.frames.sort_unstable();
         if self.has_unshown {
             self.index.video.frames.dedup();
@@ -294,6 +304,7 @@ mod tests {
             with_places: false,
             first_key: None,
             last_pts: i64::MIN,
+            opening: Opening::default(),
             guesses_durations: false,
             reorders: false,
         };

@@ -16,9 +16,9 @@ const BOXES_MAX: u32 = 64;
 /// The most boxes within the index that are looked at.
 const INDEX_BOXES_MAX: u32 = 1024;
 /// The largest index that is read early: it holds more than a day of video.
-const INDEX_BYTES_MAX: u64 = 256 << 20;
+pub(crate) const INDEX_BYTES_MAX: u64 = 256 << 20;
 /// How much of the media data a probe looks at, to find out what the headers don't tell.
-const FIRST_MEDIA_BYTES: u64 = 1 << 20;
+pub(crate) const FIRST_MEDIA_BYTES: u64 = 1 << 20;
 /// The longest header of a box.
 const HEADER_BYTES: u64 = 16;
 
@@ -194,7 +194,10 @@ pub(crate) fn header(
 }
 
 /// Whether an index says that there are fragments too (the `mvex` box), so that it doesn't hold all samples.
-fn is_fragmented(read: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>, index: &Header) -> io::Result<bool> {
+pub(crate) fn is_fragmented(
+    read: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+    index: &Header,
+) -> io::Result<bool> {
     let mut at = index.body;
     for _ in 0..INDEX_BOXES_MAX {
         match header(&mut *read, at, index.end)? {

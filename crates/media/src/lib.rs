@@ -15,6 +15,8 @@ mod index;
 mod input;
 mod layout;
 mod limits;
+mod opening;
+mod outline;
 mod package;
 mod pieces;
 mod plan;
@@ -30,19 +32,22 @@ mod webvtt;
 
 pub use download::{DownloadTracks, download_rung, make_download};
 pub use encode::{
-    AudioReading, Caps, ChunkJob, ChunkOutput, Rungs, Storyboard, SubtitleText, Trial, draw_storyboard, encode_audio,
-    encode_chunk, encode_chunk_thriftily, memory_mib, read_subtitles, take_poster, trial_chunks, try_out,
+    AudioReading, Caps, ChunkJob, ChunkOutput, Rungs, Storyboard, SubtitleText, Trial, chunk_bytes, draw_storyboard,
+    encode_audio, encode_chunk, encode_chunk_thriftily, memory_mib, read_subtitles, take_poster, trial_chunks, try_out,
 };
 pub use error::Error;
 pub use layout::{Arrived, Layout, layout};
 pub use limits::{Limits, SourceSetting};
+pub use outline::outline;
 pub use package::{
     AUDIO_RENDITION, AudioPieces, ChunkPieces, Growing, MANIFEST, MASTER_PLAYLIST, Made, Package, Piece, PieceSet,
     PlaylistFile, RunPieces, SubtitlePieces, package, package_growing,
 };
+pub use pieces::passed_over;
 pub use plan::{
     AudioPlan, AudioRun, AudioSeek, ByteRange, ChunkPlan, Plan, PlanView, Rational, SegmentPlan, SubtitlePlan,
-    TICKS_PER_SECOND, VideoPlan, make_early_plan, make_first_plan, make_further_plan, make_plan,
+    TICKS_PER_SECOND, VideoPlan, make_beginning_plan, make_early_plan, make_further_plan, make_plan,
+    make_windowed_plan,
 };
 pub use probe::{AudioStream, Colour, Mastering, Probe, SubtitleStream, VideoStream, probe, probe_beginning};
 pub use progress::EncodeProgress;

@@ -9,8 +9,8 @@ use reelway_auth::Identity;
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Claim, Commit, Created, Effect, Fenced, NewJob, NewUpload, Opened, Published, Upload};
 use reelway_domain::{
-    EventSeq, JobEvent, JobId, NewTask, Notice, Offset, RenditionInfo, SourceInfo, TaskKind, TaskRef, Tenant, UploadId,
-    UploadKind, WorkerId, WriterId, limits, preset,
+    EventSeq, JobEvent, JobId, NewTask, Notice, Offset, RenditionInfo, SourceAction, SourceInfo, TaskKind, TaskRef,
+    Tenant, UploadId, UploadKind, WorkerId, WriterId, limits, preset,
 };
 use reelway_rpc::PlaybackUrls;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -154,6 +154,7 @@ impl Fixture {
             preset: "fast".into(),
             ladder: preset("fast").unwrap(),
             priority: 0,
+            source_action: SourceAction::Keep,
         });
         let new = NewUpload {
             id: UploadId::new(),

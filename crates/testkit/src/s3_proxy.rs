@@ -1,6 +1,7 @@
 //! The way to an S3 server: every call is counted, and can be made to fail as calls do.
 
 use std::{
+    collections::HashMap,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
@@ -70,6 +71,8 @@ type Faults = Box<dyn FnMut(S3Call, Option<u32>) -> Option<S3Fault> + Send>;
 struct Seen {
     calls: Vec<(S3Call, HeaderMap)>,
     body_bytes: u64,
+    /// How much was read of objects, by their paths.
+    read_bytes: HashMap<String, u64>,
     faults: Option<Faults>,
 }
 
@@ -127,6 +130,16 @@ impl S3Proxy {
     #[must_use]
     pub fn take_body_bytes(&self) -> u64 {
         std::mem::take(&mut lock(&self.seen).body_bytes)
+    }
+
+    /// How many bytes of objects were read whose paths have this in them, since the last time that this was asked of any.
+    #[must_use]
+    pub fn take_read_bytes(&self, of: &str) -> u64 {
+        let read = std::mem::take(&mut lock(&self.seen).read_bytes);
+        read.iter()
+            .filter(|(path, _)| path.contains(of))
+            .map(|(_, bytes)| bytes)
+            .sum()
     }
 }
 
@@ -191,11 +204,17 @@ async fn carried(request: Request<Incoming>, to: SocketAddr, seen: Arc<Mutex<See
         .await
         .map_err(io::Error::other)?;
     let connection = tokio::spawn(connection);
-    let cut_after = |left| {
+    let read_of = (call == S3Call::Get).then(|| request.uri().path().to_owned());
+    let cut_after = |left, read_of| {
         let seen = Arc::clone(&seen);
-        move |body| Cut { body, left, seen }
+        move |body| Cut {
+            body,
+            left,
+            read_of,
+            seen,
+        }
     };
-    let request = request.map(cut_after(cut));
+    let request = request.map(cut_after(cut, None));
     let answer = sender.send_request(request).await.map_err(io::Error::other);
     if cut.is_some() {
         connection.abort();
@@ -210,13 +229,15 @@ async fn carried(request: Request<Incoming>, to: SocketAddr, seen: Arc<Mutex<See
         Some(S3Fault::CutAnswerAfter(bytes)) => Some(bytes),
         _ => None,
     };
-    Ok(answer.map(cut_after(left)).map(BodyExt::boxed_unsync))
+    Ok(answer.map(cut_after(left, read_of)).map(BodyExt::boxed_unsync))
 }
 
 /// A body that breaks after so many bytes.
 struct Cut {
     body: Incoming,
     left: Option<usize>,
+    /// The path of the object whose bytes these are.
+    read_of: Option<String>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -234,7 +255,13 @@ impl hyper::body::Body for Cut {
         let frame = std::task::ready!(std::pin::Pin::new(&mut self.body).poll_frame(cx));
         std::task::Poll::Ready(frame.map(|frame| {
             let mut frame = frame.map_err(io::Error::other)?;
-            lock(&self.seen).body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+            let mut seen = lock(&self.seen);
+            seen.body_bytes += bytes;
+            if let Some(path) = &self.read_of {
+                *seen.read_bytes.entry(path.clone()).or_default() += bytes;
+            }
+            drop(seen);
             if let (Some(left), Some(data)) = (self.left.as_mut(), frame.data_mut()) {
                 data.truncate(*left);
                 *left -= data.len();

@@ -6,10 +6,10 @@ use prost::Message as _;
 use reelway::v1::CreateUploadRequest;
 use reelway_catalog::{NewJob, NewUpload, RequestId};
 use reelway_domain::{
-    DEFAULT_PRESET, Failure, FieldViolation, JobId, NO_PRESET, Reason, Tenant, UploadId, UploadKind, WebhookUrl,
-    limits, preset, preset_names,
+    DEFAULT_PRESET, Failure, FieldViolation, JobId, NO_PRESET, Reason, SourceAction, SourceRules, Tenant, UploadId,
+    UploadKind, WebhookUrl, limits, preset, preset_names,
 };
-use reelway_rpc::request::{all_valid, parse_id, parse_priority, parse_request_id, violation};
+use reelway_rpc::request::{all_valid, parse_enum, parse_id, parse_priority, parse_request_id, violation};
 use sha2::{Digest as _, Sha256};
 
 use crate::server::Shared;
@@ -31,13 +31,23 @@ pub(crate) fn parse(tenant: Tenant, request: CreateUploadRequest, shared: &Share
     let metadata: BTreeMap<String, String> = request.metadata.into_iter().collect();
     violations.extend(check_metadata(&metadata));
     let priority = parse_priority(request.priority, &mut violations);
+    let source_action = parse_enum("source_action", request.source_action, &mut violations);
     let job = valid(parse_preset(&request.preset, priority), &mut violations).flatten();
+    if request.preset == NO_PRESET && source_action.is_some() {
+        violations.push(violation(
+            "source_action",
+            "must be unspecified where no job is created",
+        ));
+    }
     let webhook_url = valid(parse_webhook_url(request.webhook_url.as_deref()), &mut violations).flatten();
     all_valid(violations)?;
     if webhook_url.is_some() && !shared.settings.webhooks {
         let message = "this server has no secret to sign webhooks with; leave webhook_url out";
         return Err(Failure::new(Reason::FeatureUnavailable, message));
     }
+    // A default is for files, not for parts of them.
+    let job = job.filter(|_| kind != UploadKind::Partial);
+    let job = job.map(|job| with_source_action(job, source_action, &shared.settings.source_rules));
     Ok(NewUpload {
         id: UploadId::new(),
         tenant,
@@ -47,8 +57,7 @@ pub(crate) fn parse(tenant: Tenant, request: CreateUploadRequest, shared: &Share
         metadata,
         expected_sha256,
         expiry: shared.settings.expiry,
-        // A default is for files, not for parts of them.
-        job: job.filter(|_| kind != UploadKind::Partial),
+        job: job.transpose()?,
         webhook_url,
         client_state: request.client_state,
         kind,
@@ -68,6 +77,7 @@ fn parse_kind(request: &CreateUploadRequest, violations: &mut Violations) -> (Up
         let set = [
             ("preset", !request.preset.is_empty()),
             ("priority", request.priority != 0),
+            ("source_action", request.source_action != 0),
             ("webhook_url", request.webhook_url.is_some()),
             ("part_upload_ids", count > 0),
         ];
@@ -161,7 +171,16 @@ fn parse_preset(name: &str, priority: i32) -> Result<Option<NewJob>, FieldViolat
         preset: name.to_owned(),
         ladder,
         priority,
+        source_action: SourceAction::Keep,
     }))
+}
+
+/// The job, with what becomes of its source.
+fn with_source_action(job: NewJob, asked: Option<SourceAction>, rules: &SourceRules) -> Result<NewJob, Failure> {
+    Ok(NewJob {
+        source_action: rules.decide(&job.preset, asked)?,
+        ..job
+    })
 }
 
 /// The receiver of webhooks, if there is one.

@@ -7,7 +7,7 @@ use reelway_auth::Auth;
 use reelway_blob::Store;
 use reelway_bus::Bus;
 use reelway_catalog::Catalog;
-use reelway_domain::{Failure, Reason, limits};
+use reelway_domain::{Failure, Reason, SourceRules, limits};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
@@ -37,6 +37,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// For how long a server that puts an upload together may not be heard of, before another one does it.
     pub join_lease: Duration,
+    /// What becomes of the sources of jobs.
+    pub source_rules: SourceRules,
 }
 
 /// UploadService over a catalog, a store and a bus. Clones are the same server.
@@ -72,6 +74,7 @@ impl Default for Settings {
             auth: None,
             public_url: None,
             join_lease: limits::LEASE_TTL,
+            source_rules: SourceRules::default(),
         }
     }
 }

@@ -46,12 +46,13 @@ pub fn job(row: &Job, urls: &PlaybackUrls) -> v1::Job {
         storyboard_url: named(row.storyboard_name.as_deref()),
         download_url: url(published && row.download_key.is_some(), PlaybackUrls::download),
         priority: row.priority,
+        source_action: row.source_action.to_proto().into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use reelway_domain::{EventSeq, JobId, JobState, RenditionInfo, Tenant, Timestamp, UploadId, preset};
+    use reelway_domain::{EventSeq, JobId, JobState, RenditionInfo, SourceAction, Tenant, Timestamp, UploadId, preset};
 
     use super::*;
 
@@ -74,6 +75,7 @@ mod tests {
             manifest_name: None,
             storyboard_name: None,
             priority: 0,
+            source_action: SourceAction::Keep,
             published_segments: 0,
             error: None,
             attempts: i64::MAX,

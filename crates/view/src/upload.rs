@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use reelway::v1;
 use reelway_catalog::Upload;
-use reelway_domain::{UploadKind, UploadState};
+use reelway_domain::{SourceState, UploadKind, UploadState};
 use reelway_rpc::{
     ProtoEnum as _,
     convert::{error, timestamp},
@@ -15,6 +15,7 @@ pub fn upload(row: &Upload) -> v1::Upload {
     let partial = row.kind == UploadKind::Partial;
     // What has ended doesn't expire any more, but for parts, whose bytes are in another upload by then.
     let expires = row.state == UploadState::Receiving || (partial && row.state == UploadState::Complete);
+    let source = (row.state == UploadState::Complete).then_some(row.source_state);
     v1::Upload {
         id: row.id.to_string(),
         state: row.state.to_proto().into(),
@@ -36,6 +37,9 @@ pub fn upload(row: &Upload) -> v1::Upload {
         partial,
         part_upload_ids: row.parts.iter().map(ToString::to_string).collect(),
         tail_offset: row.tail_offset.map(|offset| offset.0),
+        source_state: source
+            .map_or(v1::SourceState::Unspecified, SourceState::to_proto)
+            .into(),
     }
 }
 
@@ -66,6 +70,7 @@ mod tests {
             parts: Vec::new(),
             tail_offset: None,
             source_key: None,
+            source_state: SourceState::Stored,
             trace: None,
             expected_sha256: Some([5; 32]),
             job: Some(JobId::new()),

@@ -1,77 +1,238 @@
 //! Sources made of pieces, encoded while they arrive: what was made of the beginning stays when the end is there.
 
 use reelway_catalog::Task;
-use reelway_domain::{JobState, TaskKind, Tenant};
+use reelway_domain::{JobState, TaskKind, TaskState, Tenant};
 
 use crate::{
     overlap::{Running, clip, is_done, ladder, tasks, until},
-    testing::Bench,
+    testing::{Arriving, Bench},
 };
 
-/// Sends a clip until something of it can be played, and then the rest. Gives the tasks before and after the rest.
-async fn sent((bytes, frames): (&[u8], i64), begin: &[u8], name: &str) -> (Vec<Task>, Vec<Task>) {
-    let bench = Bench::new().await;
-    let arriving = bench.arriving(bytes.len(), ladder()).await;
-    let (job, most) = (arriving.job, begin.len());
-    let running = Running::start(&bench);
-    arriving.write(&bench, begin, 0, 100_000).await;
-    arriving.write(&bench, begin, 100_000, most).await;
-    until(&bench, job, name, |tasks| {
-        [TaskKind::Lead, TaskKind::Audio]
-            .iter()
-            .all(|kind| is_done(tasks, *kind))
-    })
-    .await;
-    let row = async || bench.catalog.job(&Tenant::single(), job).await.unwrap().unwrap();
-    while row().await.published_segments == 0 {
-        tokio::task::yield_now().await;
-    }
-    running.stop().await;
-    let before = tasks(&bench, job).await;
-    arriving.write(&bench, bytes, most, bytes.len()).await;
-    arriving.complete(&bench, bytes.len()).await;
-    let ended = bench.run_woken_to_end(job).await;
-    assert_eq!(ended.state, JobState::Succeeded, "{name}: {:?}", ended.error);
-    assert_eq!(
-        (ended.source.unwrap().frames, ended.missing_frames),
-        (frames, 0),
-        "{name}"
-    );
-    (before, tasks(&bench, job).await)
+/// More than a minute at little cost, in pieces of two seconds: of so much, a trial is made.
+const LONG: &str = "-f lavfi -i testsrc2=size=320x240:rate=10 -f lavfi -i sine=440 -t 90 -pix_fmt yuv420p -c:v libx264 \
+                      -preset ultrafast -g 20";
+const LONG_ONES: [&str; 2] = [
+    "-movflags frag_keyframe+empty_moov -f mp4",
+    "-f matroska -live 1 -cluster_time_limit 2000",
+];
+/// Twenty seconds of 15 frames a second, and then of 60.
+const QUICKER: &str = "-f lavfi -i testsrc2=size=320x240:rate=60 -t 40 -vf select='gte(t,20)+not(mod(n,4))' -fps_mode vfr \
+                       -pix_fmt yuv420p -c:v libx264 -preset ultrafast -g 60 -movflags frag_keyframe+empty_moov -f mp4";
+/// As browsers record it.
+const WEBM: &str = "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 2M -c:a libopus -f webm -live 1";
+
+/// A source, how many frames it has, and whether its length is told before it arrives.
+struct Source<'a> {
+    name: &'a str,
+    bytes: &'a [u8],
+    frames: i64,
+    tells_length: bool,
 }
 
-fn led(tasks: &[Task]) -> Vec<&Task> {
-    tasks.iter().filter(|task| task.kind == TaskKind::Lead).collect()
+impl Source<'_> {
+    async fn arriving(&self, bench: &Bench) -> Arriving {
+        bench
+            .arriving(self.tells_length.then_some(self.bytes.len()), ladder())
+            .await
+    }
+
+    /// Sends what is left of it, and lets its job end.
+    async fn ends(&self, bench: &Bench, arriving: &Arriving, from: usize) -> Vec<Task> {
+        arriving.write(bench, self.bytes, from, self.bytes.len()).await;
+        arriving.complete(bench, self.bytes.len()).await;
+        let ended = bench.run_woken_to_end(arriving.job).await;
+        assert_eq!(ended.state, JobState::Succeeded, "{}: {:?}", self.name, ended.error);
+        let counted = (ended.source.unwrap().frames, ended.missing_frames);
+        assert_eq!(counted, (self.frames, 0), "{}", self.name);
+        tasks(bench, arriving.job).await
+    }
+
+    /// Sends most of it until something can be played, and then the rest. What was laid out for the beginning stays, and so does
+    /// what was made: it is what a complete file becomes.
+    async fn stays(&self) {
+        let bench = Bench::new().await;
+        let (arriving, most) = (self.arriving(&bench).await, self.bytes.len() * 3 / 4);
+        let running = Running::start(&bench);
+        arriving.write(&bench, self.bytes, 0, 100_000).await;
+        arriving.write(&bench, self.bytes, 100_000, most).await;
+        let kinds = [TaskKind::Lead, TaskKind::Video, TaskKind::Audio];
+        until(&bench, arriving.job, self.name, |tasks| {
+            kinds.iter().all(|kind| is_done(tasks, *kind))
+        })
+        .await;
+        let row = async || {
+            bench
+                .catalog
+                .job(&Tenant::single(), arriving.job)
+                .await
+                .unwrap()
+                .unwrap()
+        };
+        while row().await.published_segments == 0 {
+            tokio::task::yield_now().await;
+        }
+        running.stop().await;
+        let before = tasks(&bench, arriving.job).await;
+        let after = self.ends(&bench, &arriving, most).await;
+        assert_eq!(thrown_away(&before, &after), [""; 0], "{}", self.name);
+        at_once(&before);
+        assert!(
+            !is_done(&after, TaskKind::Verify),
+            "{}: the last plan looks at all of it",
+            self.name
+        );
+        let whole = bench.job_with(self.bytes.to_vec(), ladder()).await;
+        assert_eq!(bench.run_woken_to_end(whole).await.state, JobState::Succeeded);
+        // These are the first chunks of every plan.
+        for segment in ["144p-00000.m4s", "240p-00000.m4s", "144p-00001.m4s", "240p-00001.m4s"] {
+            let made = [arriving.job, whole].map(|job| output(&bench, job, segment));
+            assert!(made[0] == made[1], "{}: {segment} is another one", self.name);
+        }
+    }
+}
+
+/// A file that one of a job's tasks made.
+fn output(bench: &Bench, job: reelway_domain::JobId, name: &str) -> Vec<u8> {
+    let all = bench.store.output(job).path(&"x".parse().unwrap());
+    let claims = std::fs::read_dir(all.parent().unwrap()).unwrap();
+    let found = claims.filter_map(|claim| std::fs::read(claim.unwrap().path().join(name)).ok());
+    let found: Vec<Vec<u8>> = found.collect();
+    assert_eq!(found.len(), 1, "{name}");
+    found.into_iter().next().unwrap()
+}
+
+/// Fails if something was tried again: what a task sees of the pieces is enough.
+fn at_once(tasks: &[Task]) {
+    let again: Vec<&Task> = tasks.iter().filter(|task| task.attempt > 1).collect();
+    assert!(again.is_empty(), "{again:#?}");
+}
+
+/// The tasks that went, without those that went on.
+fn thrown_away(before: &[Task], after: &[Task]) -> Vec<String> {
+    let stays = |task: &&Task| !after.iter().any(|now| now.id == task.id);
+    let name = |task: &Task| format!("{} {}", task.kind, task.index);
+    before.iter().filter(stays).map(name).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_made_of_the_first_pieces_stays() {
+async fn what_was_made_of_the_first_fragments_stays() {
     let bench = Bench::new().await;
-    for (name, frames, options) in [
-        ("fragmented MP4", 240, "-movflags frag_keyframe+empty_moov -f mp4"),
-        // Longer than the first plan reaches, with keyframes where no segment would end by itself.
+    for (name, frames, tells_length, options) in [
+        ("fragmented MP4", 240, true, "-movflags frag_keyframe+empty_moov -f mp4"),
+        // With keyframes where no segment would end by itself.
         (
-            "a minute of fragmented MP4",
-            900,
-            "-t 60 -g 37 -movflags frag_keyframe+empty_moov -f mp4",
+            "fragmented MP4 of unknown length",
+            450,
+            false,
+            "-t 30 -g 37 -movflags frag_keyframe+empty_moov -f mp4",
         ),
-        ("Matroska", 240, "-f matroska -cluster_time_limit 1000"),
-        ("live Matroska", 240, "-f matroska -live 1 -cluster_time_limit 1000"),
     ] {
         let bytes = clip(&bench, options);
-        let (before, after) = sent((&bytes, frames), &bytes[..bytes.len() * 3 / 4], name).await;
-        let kept = led(&before);
-        assert!(!kept.is_empty(), "{name}");
-        for task in kept {
-            assert!(
-                after.iter().any(|other| other.id == task.id),
-                "{name}: chunk {} was made anew",
-                task.index
-            );
-        }
-        assert!(
-            !is_done(&after, TaskKind::Verify),
-            "{name}: the second plan looks at all of it"
-        );
+        let source = Source {
+            name,
+            bytes: &bytes,
+            frames,
+            tells_length,
+        };
+        source.stays().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_of_the_first_clusters_stays() {
+    let bench = Bench::new().await;
+    for (name, tells_length, options) in [
+        ("Matroska", true, "-f matroska -cluster_time_limit 1000"),
+        ("WebM of unknown length", false, WEBM),
+    ] {
+        let bytes = clip(&bench, options);
+        let source = Source {
+            name,
+            bytes: &bytes,
+            frames: 240,
+            tells_length,
+        };
+        source.stays().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_in_front_of_an_unknown_length_is_read_at_the_end() {
+    let bench = Bench::new().await;
+    let bytes = clip(&bench, "-movflags +faststart");
+    let source = Source {
+        name: "MP4",
+        bytes: &bytes,
+        frames: 240,
+        tells_length: false,
+    };
+    let (arriving, most) = (source.arriving(&bench).await, bytes.len() * 3 / 4);
+    arriving.write(&bench, &bytes, 0, most).await;
+    let after = source.ends(&bench, &arriving, most).await;
+    assert!(is_done(&after, TaskKind::Package));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_reach_further_while_the_bytes_arrive() {
+    for options in LONG_ONES {
+        grows(options).await;
+    }
+}
+
+async fn grows(options: &str) {
+    let bench = Bench::new().await;
+    let words = LONG.split_whitespace().chain(options.split_whitespace());
+    let bytes = bench.clip(&words.collect::<Vec<_>>());
+    let source = Source {
+        name: options,
+        bytes: &bytes,
+        frames: 900,
+        tells_length: true,
+    };
+    let arriving = source.arriving(&bench).await;
+    let running = Running::start(&bench);
+    let count = |tasks: &[Task], kind| {
+        let done = |task: &&Task| task.kind == kind && task.state == TaskState::Succeeded;
+        tasks.iter().filter(done).count()
+    };
+    let (mut from, mut before) = (0, Vec::new());
+    for (chunks, percent) in [(3, 26), (5, 46), (7, 80)] {
+        let to = bytes.len() * percent / 100;
+        arriving.write(&bench, &bytes, from, to).await;
+        from = to;
+        before = until(&bench, arriving.job, "no plan reached further", |tasks| {
+            let is_far = chunks < 7 || is_done(tasks, TaskKind::Trial);
+            is_far && count(tasks, TaskKind::Video) >= chunks && count(tasks, TaskKind::Audio) >= 2
+        })
+        .await;
+    }
+    assert!(count(&before, TaskKind::Plan) >= 3, "{before:#?}");
+    running.stop().await;
+    let after = source.ends(&bench, &arriving, from).await;
+    assert_eq!(thrown_away(&before, &after), [""; 0]);
+    at_once(&before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_on_otherwise_than_it_began_is_made_anew() {
+    let bench = Bench::new().await;
+    let bytes = bench.clip(&QUICKER.split_whitespace().collect::<Vec<_>>());
+    let source = Source {
+        name: "a quicker end",
+        bytes: &bytes,
+        frames: 1500,
+        tells_length: true,
+    };
+    let (arriving, part) = (source.arriving(&bench).await, bytes.len() / 4);
+    let running = Running::start(&bench);
+    arriving.write(&bench, &bytes, 0, part).await;
+    until(&bench, arriving.job, "nothing was made", |tasks| {
+        is_done(tasks, TaskKind::Lead)
+    })
+    .await;
+    running.stop().await;
+    let before = tasks(&bench, arriving.job).await;
+    let after = source.ends(&bench, &arriving, part).await;
+    let gone = thrown_away(&before, &after);
+    assert!(gone.iter().any(|task| task.starts_with("lead")), "{gone:?}");
 }

@@ -5,6 +5,10 @@
 
 mod attempt;
 #[cfg(test)]
+mod bucket;
+#[cfg(test)]
+mod bucket_testing;
+#[cfg(test)]
 mod fidelity;
 mod finish;
 #[cfg(test)]
@@ -24,6 +28,7 @@ mod room;
 mod scratch;
 #[cfg(test)]
 mod sharing;
+mod sources;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -40,9 +45,11 @@ use reelway_domain::WorkerId;
 use reelway_media::Tools;
 use tokio_util::sync::CancellationToken;
 
+use self::sources::Sources;
 pub use self::{
     finish::Finisher,
     pool::{Claimed, Pool},
+    sources::{CACHE_BYTES_DEFAULT, SourceCache},
 };
 
 /// What a worker needs.
@@ -54,6 +61,8 @@ pub struct Settings {
     pub memory_mib: Option<i64>,
     /// Where tasks work. Emptied at start.
     pub scratch: PathBuf,
+    /// What is kept there of sources that are in a bucket.
+    pub source_cache: SourceCache,
     /// How long running tasks may go on after the wish to stop, before they are handed back.
     pub drain: Duration,
 }
@@ -65,10 +74,14 @@ pub struct Worker {
     catalog: Catalog,
     /// Holds what is read.
     store: Store,
+    /// Holds what is read of sources that were moved after success.
+    archive: Option<Store>,
     /// Takes what is made.
     outputs: Store,
     bus: Bus,
     tools: Tools,
+    /// What is here of sources in a bucket.
+    sources: Sources,
     settings: Settings,
     finisher: Finisher,
 }
@@ -83,9 +96,11 @@ impl Worker {
             finisher: Finisher::new(catalog.clone()),
             catalog,
             store: stores.sources,
+            archive: stores.archive,
             outputs: stores.outputs,
             bus,
             tools,
+            sources: Sources::new(settings.scratch.join("sources"), settings.source_cache),
             settings,
         })
     }
@@ -95,6 +110,7 @@ impl Worker {
     /// # Errors
     /// If the scratch directory can't be made.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) -> std::io::Result<()> {
+        self.sources.clear();
         scratch::empty(&self.settings.scratch).await?;
         tracing::info!(worker.id = %self.id, slots = self.settings.slots, "worker started");
         meter::begin(self.settings.slots);

@@ -19,11 +19,25 @@ const SLOTS: &str = "reelway_worker_slots";
 /// How many do.
 const RUNNING: &str = "reelway_worker_tasks_running";
 
+/// Bytes of sources that were fetched from buckets.
+const SOURCE_FETCHED: &str = "reelway_worker_source_fetched_bytes_total";
+/// Blocks of sources that were wanted and there, and that had to be fetched.
+const SOURCE_HITS: &str = "reelway_worker_source_cache_hits_total";
+const SOURCE_MISSES: &str = "reelway_worker_source_cache_misses_total";
+/// Blocks that were removed to make room for others.
+const SOURCE_EVICTIONS: &str = "reelway_worker_source_cache_evictions_total";
+/// What all blocks take of the disk.
+const SOURCE_BYTES: &str = "reelway_worker_source_cache_bytes";
+
 /// A worker begins. Its counters are there from now on: of one that appears with its first event, nobody sees that event.
 #[expect(clippy::cast_precision_loss, reason = "no worker has 2^53 slots")]
 pub(crate) fn begin(slots: usize) {
     metrics::gauge!(SLOTS).set(slots as f64);
     metrics::gauge!(RUNNING).set(0.0);
+    for counter in [SOURCE_FETCHED, SOURCE_HITS, SOURCE_MISSES, SOURCE_EVICTIONS] {
+        metrics::counter!(counter).increment(0);
+    }
+    source_cache_bytes(0);
     for kind in TaskKind::ALL {
         for outcome in ["succeeded", "failed", "lease_lost"] {
             metrics::counter!(ATTEMPTS, "kind" => kind.as_str(), "outcome" => outcome).increment(0);
@@ -68,4 +82,30 @@ pub(crate) fn ended(task: &Task, outcome: &'static str, worked: Duration) {
         let made = Duration::from_millis(u64::try_from(task.weight_ms).unwrap_or(0));
         metrics::histogram!(SPEED, "kind" => kind).record(made.as_secs_f64() / worked.as_secs_f64().max(0.001));
     }
+}
+
+/// So many bytes of a source came from a bucket.
+pub(crate) fn source_fetched(bytes: usize) {
+    metrics::counter!(SOURCE_FETCHED).increment(bytes as u64);
+}
+
+/// A block of a source was there.
+pub(crate) fn source_block_hit() {
+    metrics::counter!(SOURCE_HITS).increment(1);
+}
+
+/// A block of a source has to be fetched.
+pub(crate) fn source_block_missed() {
+    metrics::counter!(SOURCE_MISSES).increment(1);
+}
+
+/// A block of a source made room for another one.
+pub(crate) fn source_block_evicted() {
+    metrics::counter!(SOURCE_EVICTIONS).increment(1);
+}
+
+/// All blocks together take so much.
+#[expect(clippy::cast_precision_loss, reason = "no disk has 2^53 bytes")]
+pub(crate) fn source_cache_bytes(bytes: u64) {
+    metrics::gauge!(SOURCE_BYTES).set(bytes as f64);
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use reelway_catalog::Task;
+use reelway_domain::{Failure, Reason};
 use tokio::fs;
 
 /// Empties the scratch space: whatever is there belongs to a process that is gone.
@@ -12,6 +13,19 @@ pub(crate) async fn empty(root: &Path) -> std::io::Result<()> {
         _ => {}
     }
     fs::create_dir_all(root).await
+}
+
+/// Why something can't be kept there.
+pub(crate) fn failure(error: &std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Failure::new(Reason::StorageFull, "the worker's scratch directory is full")
+        }
+        _ => Failure::new(
+            Reason::StoreUnavailable,
+            format!("the worker's scratch directory can't be used: {error}"),
+        ),
+    }
 }
 
 /// The directory of one attempt; removed when it is dropped.

@@ -7,17 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reelway_blob::{DiskStore, Sharing, StagedFile};
+use reelway_blob::{DiskStore, Sharing, StagedFile, Stores};
 use reelway_bus::Bus;
 use reelway_catalog::{Catalog, Job, NewJob, NewUpload, Opened};
 use reelway_domain::{
-    Hint, JobId, Ladder, Notice, Offset, Tenant, UploadId, UploadKind, WriterEpoch, WriterId, preset,
+    Hint, JobId, Ladder, Notice, Offset, SourceAction, Tenant, UploadId, UploadKind, WriterEpoch, WriterId, preset,
 };
 use reelway_media::{Limits, Tools};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Settings, Worker};
+use crate::{Settings, SourceCache, Worker, bucket_testing::Bucket};
 
 /// Longer than any of these clips takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -92,6 +92,14 @@ impl Arriving {
         bench.catalog.upload_freed(self.id).await.unwrap();
     }
 
+    /// Says that all of it is there, as an object of a bucket.
+    pub(crate) async fn complete_in(&self, bench: &Bench, bucket: &Bucket, bytes: &[u8]) {
+        let key = bucket.source(self.id, bytes).await;
+        let size = i64::try_from(bytes.len()).unwrap();
+        let completed = bench.catalog.complete_upload_in(self.id, self.epoch, size, Some(&key));
+        completed.await.unwrap();
+    }
+
     /// Says that all of it is there.
     pub(crate) async fn complete(&self, bench: &Bench, size: usize) {
         let size = i64::try_from(size).unwrap();
@@ -118,6 +126,7 @@ impl Bench {
             slots: 2,
             memory_mib: None,
             scratch: dir.path().join("scratch"),
+            source_cache: SourceCache::default(),
             drain: Duration::ZERO,
         };
         let bus = Bus::default();
@@ -129,6 +138,21 @@ impl Bench {
             worker,
             bus,
         }
+    }
+
+    /// Another worker of it, which reads sources from a bucket and keeps so much of them.
+    pub(crate) fn worker_reading(&self, bucket: &Bucket, source_cache: SourceCache) -> Arc<Worker> {
+        let stores = Stores {
+            sources: bucket.store.clone().into(),
+            outputs: self.store.clone().into(),
+            archive: None,
+        };
+        let settings = Settings {
+            source_cache,
+            ..self.worker.settings.clone()
+        };
+        let tools = self.worker.tools.clone();
+        Worker::new(self.catalog.clone(), stores, self.bus.clone(), tools, settings)
     }
 
     /// A clip that ffmpeg makes by these arguments.
@@ -168,19 +192,19 @@ impl Bench {
         arriving.job
     }
 
-    /// An upload of this length of which nothing is there yet, and a job that makes this ladder of it.
-    pub(crate) async fn arriving(&self, size: usize, ladder: Ladder) -> Arriving {
+    /// An upload of this length, if it is known, of which nothing is there yet, and a job that makes this ladder of it.
+    pub(crate) async fn arriving(&self, size: impl Into<Option<usize>>, ladder: Ladder) -> Arriving {
         self.arriving_of(&Tenant::single(), size, ladder).await
     }
 
-    async fn arriving_of(&self, tenant: &Tenant, size: usize, ladder: Ladder) -> Arriving {
+    async fn arriving_of(&self, tenant: &Tenant, size: impl Into<Option<usize>>, ladder: Ladder) -> Arriving {
         let (id, job) = (UploadId::new(), JobId::new());
         self.store.create_upload(id).await.unwrap();
-        let size = i64::try_from(size).unwrap();
+        let size = size.into().map(|size| i64::try_from(size).unwrap());
         let new = NewUpload {
             id,
             tenant: tenant.clone(),
-            size: Some(size),
+            size,
             file_name: "clip.mp4".into(),
             content_type: "video/mp4".into(),
             metadata: [].into(),
@@ -191,6 +215,7 @@ impl Bench {
                 preset: "standard".into(),
                 ladder,
                 priority: 0,
+                source_action: SourceAction::Keep,
             }),
             webhook_url: None,
             client_state: String::new(),

@@ -5,6 +5,7 @@ mod audio;
 mod download;
 mod encode;
 mod graph;
+mod growing;
 mod needs;
 mod package;
 mod pictures;
@@ -16,13 +17,14 @@ mod subtitles;
 mod trial;
 mod verify;
 mod view;
+mod windows;
 
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
-use reelway_blob::{JobOutput, OutputKey};
+use reelway_blob::{JobOutput, OutputKey, RunPlace};
 use reelway_catalog::{Claim, Effect, Task};
 use reelway_domain::{Failure, LeaseEpoch, ReadyAt, Reason, Sample, TaskKind};
 use reelway_media::{self as media, EncodeProgress, Plan, Urgency, VideoPlan, Workspace};
@@ -80,6 +82,8 @@ pub(crate) struct Job {
     output: JobOutput,
     /// What the task reads; set before it begins.
     view: OnceLock<View>,
+    /// What it reads after that was not enough: all of the source.
+    whole: OnceLock<View>,
 }
 
 impl Job {
@@ -90,6 +94,7 @@ impl Job {
             worker: Arc::clone(worker),
             output,
             view: OnceLock::new(),
+            whole: OnceLock::new(),
         }
     }
 
@@ -112,7 +117,8 @@ impl Job {
 
     /// What the task reads.
     fn view(&self) -> Result<&View, media::Error> {
-        Ok(self.view.get().ok_or_else(|| internal(&"the task reads no source"))?)
+        let view = self.whole.get().or(self.view.get());
+        Ok(view.ok_or_else(|| internal(&"the task reads no source"))?)
     }
 
     /// The upload as far as the task can see it.
@@ -126,15 +132,22 @@ impl Job {
             None => self.source_path(),
             Some(key) => {
                 let key: OutputKey = key.parse().map_err(|error| internal(&error))?;
-                let local = self.output.local(&key, &scratch.join("mezzanine")).await;
-                Ok(local.map_err(Failure::from)?)
+                match self.output.place(&key) {
+                    RunPlace::File(path) => Ok(path),
+                    RunPlace::Object(object) => {
+                        let copy = scratch.join("mezzanine");
+                        self.worker.sources.copy(&object, &copy).await?;
+                        Ok(copy)
+                    }
+                }
             }
         }
     }
 
     /// Whether every byte of what chunks are read from is there.
     fn has_whole_source(&self, stored: &StoredPlan) -> bool {
-        stored.mezzanine.is_some() || self.view.get().is_some_and(|view| view.index.is_none())
+        let is_all = |view: &View| view.index.is_none() && view.windows.is_none();
+        stored.mezzanine.is_some() || self.view().is_ok_and(is_all)
     }
 
     fn workspace<'b>(&'b self, source: &'b Path, scratch: &'b Path, cancel: &'b CancellationToken) -> Workspace<'b> {
@@ -168,25 +181,61 @@ impl Job {
 
 /// Does a claimed task in its scratch directory, as far as it can be done by now.
 pub(crate) async fn run(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Ended, media::Error> {
-    if reads_source(job.claim.task.kind) {
-        match view::of(job, scratch).await? {
+    let ended = look_and_make(job, scratch, cancel).await;
+    let reason = ended.as_ref().err().and_then(|error| Some(error.failure()?.reason));
+    if reason == Some(Reason::StorageFull) {
+        // The next attempt finds more room.
+        job.worker.sources.clear();
+    }
+    ended
+}
+
+async fn look_and_make(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Ended, media::Error> {
+    if reads_source(job)? {
+        match unless_cancelled(cancel, view::of(job, scratch)).await? {
             Sight::NotYet(ready) => return Ok(Ended::Postponed(ready)),
             // A job is worked at once, so nothing was set before.
             Sight::Ready(view) => drop(job.view.set(view)),
         }
     }
+    match make_what_is_due(job, scratch, cancel).await {
+        Err(error) if job.may_see_more(&error) => {
+            tracing::info!(%error, task.id = %job.claim.task.id, "task is done once more with all of its source");
+            unless_cancelled(cancel, job.see_all(scratch)).await?;
+            make_what_is_due(job, scratch, cancel).await
+        }
+        ended => ended,
+    }
+}
+
+/// What takes long to fetch is given up as soon as nobody waits for it.
+async fn unless_cancelled<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, media::Error>>,
+) -> Result<T, media::Error> {
+    let done = cancel.run_until_cancelled(work).await;
+    done.unwrap_or(Err(media::Error::Cancelled))
+}
+
+async fn make_what_is_due(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Ended, media::Error> {
     if job.claim.task.kind == TaskKind::Plan {
         return prepare::plan(job, scratch, cancel).await;
     }
     make(job, scratch, cancel).await.map(Ended::Done)
 }
 
-/// Whether tasks of this kind read the upload, and not only what others made.
-fn reads_source(kind: TaskKind) -> bool {
-    !matches!(
-        kind,
-        TaskKind::Package | TaskKind::Finish | TaskKind::Storyboard | TaskKind::Download
-    )
+/// Whether a task reads the upload, and not only what others made.
+fn reads_source(job: &Job) -> Result<bool, media::Error> {
+    Ok(match job.claim.task.kind {
+        TaskKind::Package | TaskKind::Finish | TaskKind::Storyboard | TaskKind::Download => false,
+        TaskKind::Probe | TaskKind::Plan | TaskKind::Verify => true,
+        TaskKind::Lead
+        | TaskKind::Video
+        | TaskKind::Audio
+        | TaskKind::Trial
+        | TaskKind::Poster
+        | TaskKind::Subtitles => job.plan()?.mezzanine.is_none(),
+    })
 }
 
 /// Does a task that has all it needs.

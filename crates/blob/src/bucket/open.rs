@@ -6,7 +6,7 @@ use object_store::{
     BackoffConfig, ClientOptions, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
     client::{HttpConnector as _, ReqwestConnector},
-    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
+    gcp::GoogleCloudStorageBuilder,
     path::Path,
     signer::Signer as _,
 };
@@ -23,6 +23,8 @@ use super::{
 };
 use crate::{BlobError, error::Asked as _};
 
+/// Where Google Cloud Storage is.
+const GOOGLE: &str = "https://storage.googleapis.com";
 /// How long one request is repeated that the server can't answer just now: a store that is away for a minute breaks nothing.
 const RETRY_MAX: Duration = Duration::from_secs(100);
 const RETRIES_MAX: usize = 40;
@@ -57,7 +59,7 @@ pub struct BucketUrlError(String);
 /// What can be set for a bucket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BucketSettings {
-    /// Where a server is that speaks S3, or an emulator of Google Cloud Storage; `None`: the provider's own.
+    /// Where a server is that speaks S3, or another way to Google Cloud Storage; `None`: the provider's own.
     pub endpoint: Option<Url>,
     /// The storage class of sources and outputs, as the provider names it. What is stored for a moment only has the bucket's own.
     pub storage_class: Option<String>,
@@ -144,11 +146,20 @@ impl BucketStore {
     /// # Errors
     /// [`BlobError::Remote`] if the settings can't work, or the bucket can't be read and written.
     pub async fn open(url: &BucketUrl, settings: &BucketSettings) -> Result<Self, BlobError> {
+        Self::open_as(url, settings, GoogleCloudStorageBuilder::from_env()).await
+    }
+
+    /// The same, on Google Cloud Storage as whom this says.
+    pub(crate) async fn open_as(
+        url: &BucketUrl,
+        settings: &BucketSettings,
+        google_account: GoogleCloudStorageBuilder,
+    ) -> Result<Self, BlobError> {
         let names = Names::new(url.prefix.clone());
         let memory = settings.upload_memory_bytes_max.unwrap_or(UPLOAD_MEMORY_BYTES_DEFAULT);
         let parts = match url.kind {
             Kind::S3 => s3(url, settings).await,
-            Kind::Google => google(url, settings).await,
+            Kind::Google => google(url, settings, google_account),
         };
         let Parts {
             objects,
@@ -224,34 +235,31 @@ async fn s3(url: &BucketUrl, settings: &BucketSettings) -> object_store::Result<
     })
 }
 
-async fn google(url: &BucketUrl, settings: &BucketSettings) -> object_store::Result<Parts> {
-    let mut builder = GoogleCloudStorageBuilder::from_env()
-        .with_bucket_name(&url.bucket)
-        .with_retry(retries())
-        .with_client_options(client_options(settings));
-    let mut bucket = Url::parse("https://storage.googleapis.com").map_err(|error| generic(error.into()))?;
-    if let Some(endpoint) = &settings.endpoint {
-        builder = builder.with_base_url(endpoint.as_str().trim_end_matches('/'));
-        bucket = endpoint.clone();
-    }
-    bucket.set_path(&url.bucket);
-    let is_unsigned = builder
-        .get_config_value(&GoogleConfigKey::SkipSignature)
-        .is_some_and(|value| value == "true");
-    let store = Arc::new(builder.build()?);
-    let signing = if is_unsigned {
-        Signing::Nobody
-    } else {
-        Signing::Google(Arc::clone(store.credentials()))
+fn google(
+    url: &BucketUrl,
+    settings: &BucketSettings,
+    account: GoogleCloudStorageBuilder,
+) -> object_store::Result<Parts> {
+    let base = match &settings.endpoint {
+        Some(endpoint) => endpoint.as_str().trim_end_matches('/'),
+        None => GOOGLE,
     };
+    let store = account
+        .with_bucket_name(&url.bucket)
+        .with_base_url(base)
+        .with_retry(retries())
+        .with_client_options(client_options(settings))
+        .build();
+    let store = Arc::new(store?);
+    let bucket = Url::parse(&format!("{base}/{}", url.bucket)).map_err(|error| generic(error.into()))?;
     Ok(Parts {
         objects: store.clone(),
         multiparts: store.clone(),
-        signer: store,
+        signer: store.clone(),
         wire: Wire {
             http: ReqwestConnector::default().connect(&client_options(settings))?,
             bucket,
-            signing,
+            signing: Signing::Google(Arc::clone(store.credentials())),
         },
     })
 }

@@ -5,14 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
-use object_store::{GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _, path::Path};
-use reelway_domain::{Offset, Staged, UploadId};
+use object_store::{ObjectStoreExt as _, path::Path};
+use reelway_domain::{Offset, Staged, StoreId, UploadId};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
-use super::{BucketStore, Inner};
+use super::{BucketStore, ByteSpan, Inner, Opened};
 use crate::{
     ArrivedRun, BlobError, RunPlace,
     error::{Asked as _, Tried as _},
@@ -55,52 +55,52 @@ impl BucketStore {
 }
 
 impl ObjectReader {
+    /// The object's key in its bucket.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.key.as_ref()
+    }
+
+    /// Which store the object is in.
+    #[must_use]
+    pub fn store(&self) -> StoreId {
+        self.store.identity
+    }
+
     /// Reads exactly so many bytes, all of which are in memory then.
     ///
     /// # Errors
-    /// [`BlobError::NotFound`] if there is no such object, [`BlobError::Short`] if it ends before.
+    /// As [`Self::stream`].
     pub async fn read_at(&self, at: Offset, bytes: usize) -> Result<Bytes, BlobError> {
-        if bytes == 0 {
+        let from = at.as_u64();
+        let mut pieces = self.stream(from, from + bytes as u64).await?;
+        let Some(first) = pieces.try_next().await? else {
             return Ok(Bytes::new());
+        };
+        if first.len() == bytes {
+            return Ok(first);
         }
-        let (from, to) = (at.as_u64(), at.as_u64() + bytes as u64);
-        let read = self
-            .store
-            .objects
-            .get_range(&self.key, from..to)
-            .await
-            .asked("read", &self.key)?;
-        if read.len() == bytes {
-            Ok(read)
-        } else {
-            Err(self.short(from + read.len() as u64, to))
+        let mut all = BytesMut::with_capacity(bytes);
+        all.extend_from_slice(&first);
+        while let Some(piece) = pieces.try_next().await? {
+            all.extend_from_slice(&piece);
         }
+        Ok(all.freeze())
     }
 
-    /// The bytes from `from` up to `to` as they come. The stream ends with an error if the object ends before, or if the connection
-    /// breaks: then go on from where it ended.
+    /// The bytes from `from` up to `to` as they come: see [`OpenObject::into_stream`](super::OpenObject::into_stream).
     ///
     /// # Errors
-    /// [`BlobError::NotFound`] if there is no such object.
+    /// [`BlobError::NotFound`] if there is no such object, [`BlobError::Short`] if it ends before; those of the bucket.
     pub async fn stream(&self, from: u64, to: u64) -> Result<BoxStream<'static, Result<Bytes, BlobError>>, BlobError> {
         if from == to {
             return Ok(futures_util::stream::empty().boxed());
         }
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(from..to)),
-            ..GetOptions::default()
-        };
-        let found = self
-            .store
-            .objects
-            .get_opts(&self.key, options)
-            .await
-            .asked("read", &self.key)?;
-        let (key, has) = (self.key.clone(), found.range.end);
-        if has != to {
-            return Err(self.short(has, to));
+        match self.open(ByteSpan::Between(from, to)).await? {
+            Opened::Bytes(found) if found.to == to => Ok(found.into_stream()),
+            Opened::Bytes(found) => Err(self.short(found.to, to)),
+            Opened::Outside { size_bytes } => Err(self.short(size_bytes, to)),
         }
-        Ok(found.into_stream().map(move |bytes| bytes.asked("read", &key)).boxed())
     }
 
     /// Copies the whole object into a new local file.
@@ -108,10 +108,14 @@ impl ObjectReader {
     /// # Errors
     /// [`BlobError::NotFound`] if there is no such object; those of the bucket and of the disk.
     pub async fn copy_to(&self, copy: &FilePath) -> Result<(), BlobError> {
-        let mut bytes = self.stream(0, self.size_bytes().await?).await?;
+        let opened = self.open(ByteSpan::Whole).await?;
         let mut file = tokio::fs::File::create(copy).await.tried("create", copy)?;
-        while let Some(some) = bytes.try_next().await? {
-            file.write_all(&some).await.tried("write", copy)?;
+        // Of an object without a byte, none is asked for either.
+        if let Opened::Bytes(found) = opened {
+            let mut bytes = found.into_stream();
+            while let Some(some) = bytes.try_next().await? {
+                file.write_all(&some).await.tried("write", copy)?;
+            }
         }
         file.flush().await.tried("write", copy)
     }

@@ -105,6 +105,12 @@ impl ObjectReader {
 }
 
 impl OpenObject {
+    /// What the store calls the object as it is now; `None` if it doesn't tell. Another one under the same key has another.
+    #[must_use]
+    pub fn etag(&self) -> Option<&str> {
+        self.reading.etag.as_deref()
+    }
+
     /// The bytes as they come, as fast as they are taken. A connection that breaks is gone on with on another one, from the byte on
     /// at which it broke. The stream ends with an error if that doesn't help.
     #[must_use]

@@ -68,13 +68,15 @@ mod tests {
     use http::StatusCode;
     use reelway_testkit::{S3Call, S3Fault, S3Proxy};
 
-    use crate::bucket::tests::store_at;
+    use crate::testing::{At, on_each};
 
-    #[tokio::test]
-    async fn each_right_is_tried_and_the_one_that_is_missing_is_named() {
-        let server = std::env::var("REELWAY_TEST_S3_ENDPOINT").expect("scripts/test sets it");
-        let proxy = S3Proxy::before(server.trim_start_matches("http://").parse().unwrap()).await;
-        let store = store_at(&proxy.url(), None).await;
+    on_each!(each_right_is_tried_and_the_one_that_is_missing_is_named);
+
+    async fn each_right_is_tried_and_the_one_that_is_missing_is_named(at: At) {
+        let bucket = at.bucket();
+        let server = bucket.endpoint().trim_start_matches("http://").parse().unwrap();
+        let proxy = S3Proxy::before(server).await;
+        let store = bucket.open_by(&proxy.url()).await;
         store.check_rights().await.unwrap();
         for (refused, named) in [
             (S3Call::Put, "write"),

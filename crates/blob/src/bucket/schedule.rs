@@ -1,8 +1,10 @@
 //! How long the parts of a multipart upload are.
 //!
 //! Every length depends only on where the part begins and on the length of the upload, so any writer goes on as the one before it
-//! would have. All of them are whole multiples of 256 KiB, which Google Cloud Storage wants, and at least 8 MiB; Amazon S3 wants
-//! 5 MiB (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>).
+//! would have. All of them are whole multiples of 256 KiB and at least 8 MiB. Amazon S3 wants 5 MiB, 5 GiB at most, and ten thousand
+//! parts at most (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>); Google Cloud Storage wants the same of the
+//! multipart uploads of its XML API (<https://cloud.google.com/storage/quotas#requests>), and multiples of 256 KiB of resumable uploads,
+//! which aren't made here.
 
 /// The shortest part but the last, in bytes.
 pub(crate) const PART_BYTES_MIN: u64 = 8 << 20;
@@ -47,6 +49,8 @@ mod tests {
     use super::*;
 
     const MAX: u64 = limits::UPLOAD_BYTES_MAX as u64;
+    /// The longest part that stores take.
+    const STORE_PART_BYTES_MAX: u64 = 5 << 30;
 
     /// How many parts an upload of `size` bytes has.
     fn parts(size: u64, known: Option<u64>) -> u64 {
@@ -54,7 +58,7 @@ mod tests {
         while start < size {
             let bytes = part_bytes(start, known);
             assert!(
-                bytes >= PART_BYTES_MIN && bytes.is_multiple_of(GRAIN_BYTES),
+                (PART_BYTES_MIN..=STORE_PART_BYTES_MAX).contains(&bytes) && bytes.is_multiple_of(GRAIN_BYTES),
                 "{bytes} at {start}"
             );
             start += bytes;

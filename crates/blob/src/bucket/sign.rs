@@ -10,7 +10,7 @@ use crate::{BlobError, OutputKey, error::Asked as _};
 
 impl ObjectReader {
     /// A URL under which whoever has it can GET or HEAD this object, for as long as said. `kept_as`: what the answer's
-    /// Content-Disposition then says.
+    /// Content-Disposition then says. On Google Cloud Storage it is signed for `storage.googleapis.com`, whatever its address says.
     ///
     /// # Errors
     /// [`BlobError::Remote`] if it can't be signed: on Google Cloud Storage, the identity of a machine needs the permission to.

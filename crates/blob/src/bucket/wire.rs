@@ -47,8 +47,6 @@ pub(crate) enum Signing {
         region: String,
     },
     Google(GcpCredentialProvider),
-    /// Not at all: an emulator.
-    Nobody,
 }
 
 /// Why a request came to nothing.
@@ -155,7 +153,9 @@ impl Wire {
             .collect();
         let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
         let url = self.url(Some(key), &[("uploadId", id)]);
-        self.send(Method::POST, &url, &body).await.map(drop)
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        self.send_with(Method::POST, &url, headers, &body).await.map(drop)
     }
 
     /// Copies these bytes of an object, named with its bucket, as a part: a key, a multipart upload and a number. To do it again changes
@@ -257,7 +257,6 @@ impl Wire {
                 let headers = request.headers_mut();
                 headers.insert(header::AUTHORIZATION, value.map_err(|error| failed(Box::new(error)))?);
             }
-            Signing::Nobody => {}
         }
         let answer = self
             .http

@@ -1,32 +1,26 @@
 //! The stores that the suite is run on.
 
-use std::env;
-
-use reelway_domain::UploadId;
 use tempfile::TempDir;
 
-use crate::{BucketSettings, BucketStore, BucketUrl, DiskStore, Sharing, Store};
+use crate::{
+    DiskStore, Sharing, Store,
+    testing::{At, TestBucket},
+};
 
 /// Where an empty store is.
 #[derive(Debug)]
 pub(super) enum Place {
     Disk(TempDir),
-    Bucket(Box<BucketUrl>, BucketSettings),
+    Bucket(TestBucket),
 }
 
 impl Place {
     /// One of each kind.
-    pub(super) fn all() -> [Self; 2] {
-        let of = |name| env::var(name).unwrap_or_else(|_| panic!("scripts/test sets {name}"));
-        // A prefix of its own is a store of its own.
-        let url = format!("{}/contract-{}", of("REELWAY_TEST_S3"), UploadId::new());
-        let settings = BucketSettings {
-            endpoint: Some(of("REELWAY_TEST_S3_ENDPOINT").parse().unwrap()),
-            ..BucketSettings::default()
-        };
+    pub(super) fn all() -> [Self; 3] {
         [
             Self::Disk(tempfile::tempdir().unwrap()),
-            Self::Bucket(Box::new(url.parse().unwrap()), settings),
+            Self::Bucket(At::S3.bucket()),
+            Self::Bucket(At::Google.bucket()),
         ]
     }
 
@@ -34,7 +28,7 @@ impl Place {
     pub(super) async fn open(&self) -> Store {
         match self {
             Self::Disk(dir) => DiskStore::open(dir.path(), Sharing::Shared).unwrap().into(),
-            Self::Bucket(url, settings) => BucketStore::open(url, settings).await.unwrap().into(),
+            Self::Bucket(bucket) => bucket.open().await.into(),
         }
     }
 }

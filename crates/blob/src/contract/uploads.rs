@@ -9,7 +9,7 @@ use super::{
     draft::{Draft, offset},
     places::Place,
 };
-use crate::{BlobError, SourcePlace, Store};
+use crate::{BlobError, RunPlace, SourcePlace, Store};
 
 /// More than a part of a bucket has, and not a multiple of anything.
 const LONG: usize = (17 << 20) + 3;
@@ -48,7 +48,14 @@ async fn every_length_comes_back_as_it_was_sent() {
                 content.slice(half..)
             );
             let dir = tempfile::tempdir().unwrap();
-            let file = other.source_file(&source, &dir.path().join("copy")).await.unwrap();
+            let file = match other.source(&source).unwrap() {
+                RunPlace::File(file) => file,
+                RunPlace::Object(object) => {
+                    let copy = dir.path().join("copy");
+                    object.copy_to(&copy).await.unwrap();
+                    copy
+                }
+            };
             assert_eq!(std::fs::read(file).unwrap(), content);
         }
     }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use reelway_domain::{
-    DEFAULT_PRESET, EventSeq, Failure, Hint, JobEvent, JobId, NewTask, Offset, Reason, RenditionInfo, SourceInfo,
-    TaskKind, TaskRef, Tenant, UploadId, UploadKind, WorkerId, WriterId, preset,
+    DEFAULT_PRESET, EventSeq, Failure, Hint, JobEvent, JobId, NewTask, Offset, Reason, RenditionInfo, SourceAction,
+    SourceInfo, TaskKind, TaskRef, Tenant, UploadId, UploadKind, WorkerId, WriterId, preset,
 };
 
 use super::db::Db;
@@ -27,6 +27,7 @@ pub(super) fn new_job() -> NewJob {
         preset: DEFAULT_PRESET.to_owned(),
         ladder: preset(DEFAULT_PRESET).unwrap(),
         priority: 0,
+        source_action: SourceAction::Keep,
     }
 }
 

@@ -28,6 +28,7 @@ mod retention;
 mod scheduling;
 mod schema;
 mod settings;
+mod sources;
 mod staged;
 mod throughput;
 mod uploads;

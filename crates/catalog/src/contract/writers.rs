@@ -6,7 +6,7 @@ use reelway_domain::{FileEpoch, Offset, UploadId, UploadState, WriterEpoch, Writ
 use tokio::task::JoinSet;
 
 use super::{db::Db, fixture::*, on_both};
-use crate::{Commit, EarlierBytes, NewUpload, Opened};
+use crate::{Commit, EarlierBytes, Keeper, NewUpload, Opened};
 
 on_both!(
     offsets_never_go_back,
@@ -211,7 +211,12 @@ async fn the_store_keeps_what_is_still_needed(db: &Db) {
     let keeps = async |upload: UploadId| {
         let mut kept = Vec::new();
         for file in [0, 2, 9] {
-            kept.push(db.catalog.keeps_upload_file(upload, FileEpoch(file)).await.unwrap());
+            kept.push(
+                db.catalog
+                    .keeps_upload_file(upload, FileEpoch(file), Keeper::Uploads)
+                    .await
+                    .unwrap(),
+            );
         }
         kept
     };

@@ -17,7 +17,7 @@ pub(crate) use self::{
     client::{ClientArgs, TOKEN, trust},
     database::{CopyArgs, DatabaseArgs, DbCommand, MigrateArgs},
     resources::{JobArgs, JobsCommand, UploadsCommand},
-    store::{LeftoversArgs, StoreCommand},
+    store::StoreCommand,
     tenants::TenantsCommand,
     token::{NewKey, TokenCommand},
     upload::UploadArgs,

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use reelway::v1;
 use reelway_domain::limits::PRIORITY_MAX;
 
 use super::ClientArgs;
@@ -23,6 +24,9 @@ pub(crate) struct UploadArgs {
     #[arg(long, value_name = "NUMBER", env = "REELWAY_PRIORITY", default_value_t = 0, allow_negative_numbers = true,
           value_parser = clap::value_parser!(i32).range(-i64::from(PRIORITY_MAX)..=i64::from(PRIORITY_MAX)))]
     pub(crate) priority: i32,
+    /// What becomes of the stored source when the job has succeeded [default: as the server's rule for the preset says]
+    #[arg(long, value_name = "ACTION", value_enum)]
+    pub(crate) source: Option<SourceFate>,
     /// Don't wait for the job: end when the file is stored.
     #[arg(long)]
     pub(crate) no_wait: bool,
@@ -48,6 +52,27 @@ pub(crate) struct UploadArgs {
     /// Keep this key and value with the upload; repeat it for several.
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) metadata: Vec<(String, String)>,
+}
+
+/// What becomes of a source when its job has succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SourceFate {
+    /// It stays.
+    Keep,
+    /// It is removed.
+    Delete,
+    /// It is moved to the archive store.
+    Archive,
+}
+
+impl From<SourceFate> for v1::SourceAction {
+    fn from(fate: SourceFate) -> Self {
+        match fate {
+            SourceFate::Keep => Self::Keep,
+            SourceFate::Delete => Self::Delete,
+            SourceFate::Archive => Self::Archive,
+        }
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -34,7 +34,8 @@ impl ServeOptions {
             self over below:
                 role, data, http, grpc, upload_grpc, jobs_grpc, progress_grpc, admin, redis_ca_file, redis_prefix,
                 store, store_endpoint, store_encryption, store_storage_class, output_store, output_store_endpoint,
-                output_store_encryption, output_store_storage_class, upload_memory, worker_slots, worker_memory, encoder_memory, encoder_stall, sandbox, source_pixels_max,
+                output_store_encryption, output_store_storage_class, archive_store, archive_store_endpoint,
+                archive_store_encryption, archive_store_storage_class, preset_source, upload_memory, worker_slots, worker_memory, worker_source_cache, encoder_memory, encoder_stall, sandbox, source_pixels_max,
                 source_duration_max, source_streams_max, source_audio_tracks_max, source_subtitle_tracks_max,
                 source_frame_rate_max, public_url, server, upload_url,
                 jobs_url, progress_url, upstream_ca, tls_cert, tls_key, tls_client_ca, cors_origin, trusted_proxy,

@@ -49,6 +49,17 @@ pub(super) fn take_outputs(options: &mut ServeOptions) -> BucketSettings {
     }
 }
 
+/// Takes what is said of the bucket that sources are moved to out of the options.
+pub(super) fn take_archive(options: &mut ServeOptions) -> BucketSettings {
+    BucketSettings {
+        endpoint: options.archive_store_endpoint.take(),
+        storage_class: options.archive_store_storage_class.take(),
+        encryption: options.archive_store_encryption.take().map(|given| given.0),
+        // One source is moved at a time.
+        upload_memory_bytes_max: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

@@ -8,7 +8,7 @@ use crate::{config::ServeConfig, serve::StoreUrl};
 /// Below this much free space a node warns: one phone video fills it.
 const FREE_BYTES_MIN: u64 = 5 << 30;
 
-/// One of where sources are kept, and one of where outputs are, if that is another store.
+/// One of where sources are kept, and one of where outputs are and of where sources are moved to, as far as those are other stores.
 pub(super) async fn findings(config: &ServeConfig) -> Vec<Finding> {
     if !config.roles.iter().any(|role| role.uses_store()) {
         return vec![Finding::ok("store", "these roles have nothing to do with it")];
@@ -22,7 +22,12 @@ pub(super) async fn findings(config: &ServeConfig) -> Vec<Finding> {
         Ok(Some(at)) => Some(finding("output-store", at, &config.output_bucket).await),
         Err(error) => Some(Finding::of_error("output-store", &error)),
     };
-    [Some(sources), outputs].into_iter().flatten().collect()
+    let archive = match StoreUrl::of_archive(config) {
+        Ok(None) => None,
+        Ok(Some(at)) => Some(finding("archive-store", at, &config.archive_bucket).await),
+        Err(error) => Some(Finding::of_error("archive-store", &error)),
+    };
+    [Some(sources), outputs, archive].into_iter().flatten().collect()
 }
 
 /// What is found at one store; `check` is also the name of the option that says where it is.

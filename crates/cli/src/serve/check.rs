@@ -103,6 +103,7 @@ fn several_servers_share_the_store(config: &ServeConfig) -> Result<(), CliError>
     let stores = [
         ("--store", Some(StoreUrl::of(config)?)),
         ("--output-store", StoreUrl::of_outputs(config)?),
+        ("--archive-store", StoreUrl::of_archive(config)?),
     ];
     for (option, store) in stores {
         let Some(StoreUrl::Disk {

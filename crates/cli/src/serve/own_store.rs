@@ -6,13 +6,15 @@ use reelway_domain::StoreId;
 use super::start;
 use crate::error::CliError;
 
-/// What one of the two stores of a deployment holds.
+/// What one of the stores of a deployment holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holds {
     /// What was uploaded.
     Sources,
     /// What jobs made.
     Outputs,
+    /// Sources that were moved after success.
+    Archive,
 }
 
 impl Holds {
@@ -21,6 +23,7 @@ impl Holds {
         match self {
             Self::Sources => "store",
             Self::Outputs => "output-store",
+            Self::Archive => "archive-store",
         }
     }
 }
@@ -46,6 +49,30 @@ pub(super) async fn agree(catalog: &Catalog, sources: StoreId, outputs: StoreId)
     Ok(Agreed { sources, outputs })
 }
 
+/// Agrees on the store that sources are moved to: the first process that names one decides. `None`: none was ever named.
+///
+/// # Errors
+/// [`Error::Database`] if the database fails.
+pub(super) async fn agree_on_archive(catalog: &Catalog, own: Option<StoreId>) -> Result<Option<String>, Error> {
+    match own {
+        Some(own) => catalog
+            .agree(Holds::Archive.setting(), &own.to_string())
+            .await
+            .map(Some),
+        None => catalog.setting(Holds::Archive.setting()).await,
+    }
+}
+
+/// Refuses a process that doesn't name the store which has sources.
+///
+/// # Errors
+/// That.
+pub(super) fn expect_no_archive(agreed: Option<&str>) -> Result<(), CliError> {
+    let Some(agreed) = agreed else { return Ok(()) };
+    let message = format!("sources were moved to the store {agreed}, and this process has no --archive-store");
+    Err(CliError::failed("STORE_MISMATCH", message).hint("give every process of a deployment the same --archive-store"))
+}
+
 /// Refuses a store that is not the one agreed on: of another one's objects the catalog would know none.
 ///
 /// # Errors
@@ -57,10 +84,11 @@ pub(super) fn expect(holds: Holds, agreed: &str, own: StoreId, place: &str) -> R
     let message = match holds {
         Holds::Sources => format!("the catalog belongs to the store {agreed}, and {place} is the store {own}"),
         Holds::Outputs => format!("what jobs made is in the store {agreed}, and {place} is the store {own}"),
+        Holds::Archive => format!("sources were moved to the store {agreed}, and {place} is the store {own}"),
     };
     Err(CliError::failed("STORE_MISMATCH", message).hint(
-        "give every process of a deployment the same --store and --output-store from its first start on, \
-         and each deployment a database of its own",
+        "give every process of a deployment the same --store and --output-store from its first start on, the same --archive-store \
+         once there is one, and each deployment a database of its own",
     ))
 }
 
@@ -76,8 +104,8 @@ pub(crate) async fn expect_own_store(
 ) -> Result<(), CliError> {
     let setting = async |holds: Holds| catalog.setting(holds.setting()).await.map_err(start::catalog_failure);
     let agreed = match setting(holds).await? {
-        Some(agreed) => Some(agreed),
-        None => setting(Holds::Sources).await?,
+        None if holds == Holds::Outputs => setting(Holds::Sources).await?,
+        agreed => agreed,
     };
     let agreed = agreed.unwrap_or_else(|| "that nobody has named yet".to_owned());
     expect(holds, &agreed, own, place)
@@ -113,6 +141,25 @@ mod tests {
             assert!(expect_own_store(&catalog, holds, ids[own], "here").await.is_ok());
             assert!(expect_own_store(&catalog, holds, ids[other], "here").await.is_err());
         }
+    }
+
+    #[tokio::test]
+    async fn an_archive_is_agreed_on_when_there_is_one_and_stays() {
+        let (dir, one, other) = (
+            tempfile::tempdir().expect("a directory"),
+            StoreId::new(),
+            StoreId::new(),
+        );
+        let catalog = catalog(&dir).await;
+        assert_eq!(agree_on_archive(&catalog, None).await.expect("an answer"), None);
+        assert!(expect_no_archive(None).is_ok());
+        for named in [Some(one), Some(other), None] {
+            let agreed = agree_on_archive(&catalog, named).await.expect("an answer");
+            assert_eq!(agreed, Some(one.to_string()));
+        }
+        let refused = expect_no_archive(Some("it")).expect_err("sources are there");
+        assert!(refused.message.contains("--archive-store"), "{refused}");
+        assert!(expect_own_store(&catalog, Holds::Archive, one, "here").await.is_ok());
     }
 
     #[tokio::test]

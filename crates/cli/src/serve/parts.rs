@@ -1,7 +1,7 @@
 //! What the roles of a process stand on: each is made once, and a role takes what it needs.
 
 use reelway_auth::Auth;
-use reelway_blob::Stores;
+use reelway_blob::{Store, Stores};
 use reelway_bus::Bus;
 use reelway_catalog::Catalog;
 use reelway_rpc::PlaybackUrls;
@@ -72,18 +72,42 @@ impl Parts {
 
     async fn open_stores(&self) -> Result<Stores, CliError> {
         let (sources, outputs) = (StoreUrl::of(&self.config)?, StoreUrl::of_outputs(&self.config)?);
+        let archive = StoreUrl::of_archive(&self.config)?;
+        let archive_place = archive.as_ref().map(ToString::to_string).unwrap_or_default();
+        let is_with_outputs = matches!((&archive, &outputs), (Some(archive), Some(outputs)) if archive.is_at(outputs));
         let (place, outputs_place) = (sources.to_string(), outputs.as_ref().unwrap_or(&sources).to_string());
         let sources = sources.open(&self.config.bucket).await.map_err(store_failure)?;
         let outputs = match outputs {
             Some(outputs) => outputs.open(&self.config.output_bucket).await.map_err(store_failure)?,
             None => sources.clone(),
         };
+        let archive = match archive {
+            // A directory can be opened once only.
+            Some(_) if is_with_outputs => Some(outputs.clone()),
+            Some(archive) => Some(archive.open(&self.config.archive_bucket).await.map_err(store_failure)?),
+            None => None,
+        };
         let (own, own_outputs) = (sources.identity(), outputs.identity());
+        let own_archive = archive.as_ref().map(Store::identity);
         let agree = || own_store::agree(&self.catalog, own, own_outputs);
         let agreed = start::answered(&self.catalog, &self.vitals, agree).await?;
         expect(Holds::Outputs, &agreed.outputs, own_outputs, &outputs_place)?;
         expect(Holds::Sources, &agreed.sources, own, &place)?;
-        Ok(Stores { sources, outputs })
+        if own_archive == Some(own) {
+            let message = format!("{archive_place} is the store that sources are uploaded to");
+            return Err(CliError::failed("STORE_MISMATCH", message).hint("name another one with --archive-store"));
+        }
+        let agree = || own_store::agree_on_archive(&self.catalog, own_archive);
+        let agreed = start::answered(&self.catalog, &self.vitals, agree).await?;
+        match own_archive {
+            Some(own) => expect(Holds::Archive, &agreed.unwrap_or_default(), own, &archive_place)?,
+            None => own_store::expect_no_archive(agreed.as_deref())?,
+        }
+        Ok(Stores {
+            sources,
+            outputs,
+            archive,
+        })
     }
 }
 

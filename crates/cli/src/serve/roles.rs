@@ -6,12 +6,12 @@ use http::Response;
 use reelway_auth::RateLayer;
 use reelway_domain::Failure;
 use reelway_edge::{Connections, Edge, Front, PlayAccess, play_router};
-use reelway_jobs::{Jobs, expirer, gauges, janitor, reaper, relay, sweeper};
+use reelway_jobs::{Jobs, expirer, gauges, janitor, mover, reaper, relay, remover, sweeper};
 use reelway_media::Tools;
 use reelway_progress::{Hub, Progress};
 use reelway_rpc::{GrpcServer, ServerTls, to_status};
 use reelway_upload::UploadServer;
-use reelway_worker::Worker;
+use reelway_worker::{SourceCache, Worker};
 use tokio::net::TcpListener;
 use tonic::{body::Body, server::NamedService};
 use tower::Layer as _;
@@ -19,6 +19,7 @@ use tower::Layer as _;
 use super::{
     parts::Parts,
     running::Running,
+    store_options,
     upstream::{LocalService, LocalServices},
     webhooks,
 };
@@ -71,6 +72,7 @@ async fn upload(parts: &Parts, running: &mut Running, place: Place<'_>) -> Resul
         webhooks: parts.config.webhooks.secret.is_some(),
         auth: Some(parts.auth.clone()),
         public_url: Some(parts.urls.base().to_owned()),
+        source_rules: store_options::source_rules(&parts.config)?,
         ..reelway_upload::Settings::default()
     };
     let shutdown = parts.stop.shutdown.clone();
@@ -97,7 +99,9 @@ async fn jobs(parts: &Parts, running: &mut Running, place: Place<'_>) -> Result<
     let stop = || parts.stop.shutdown.clone();
     running.endless("relay", relay::run(catalog.clone(), parts.bus.clone(), stop()));
     running.endless("reaper", reaper::run(catalog.clone(), stop()));
-    running.endless("expirer", expirer::run(catalog.clone(), stores.sources.clone(), stop()));
+    running.endless("expirer", expirer::run(catalog.clone(), stores.clone(), stop()));
+    running.endless("source remover", remover::run(catalog.clone(), stores.clone(), stop()));
+    running.endless("source mover", mover::run(catalog.clone(), stores.clone(), stop()));
     running.endless("sweeper", sweeper::run(catalog.clone(), stores.clone(), stop()));
     running.endless("janitor", janitor::run(catalog.clone(), stop()));
     running.endless("gauges", gauges::run(catalog.clone(), stop()));
@@ -106,7 +110,8 @@ async fn jobs(parts: &Parts, running: &mut Running, place: Place<'_>) -> Result<
         "webhooks",
         reelway_jobs::webhooks::run(catalog.clone(), settings, stop()),
     );
-    let jobs = Jobs::new(catalog.clone(), stores.outputs, parts.urls.clone());
+    let rules = store_options::source_rules(&parts.config)?;
+    let jobs = Jobs::new(catalog.clone(), stores.outputs, parts.urls.clone()).with_source_rules(rules);
     // Jobs are looked at and steered without the store; only what deleted ones have made waits for it.
     Ok(place.provide(Role::Jobs, jobs.into_service(), false))
 }
@@ -182,6 +187,10 @@ pub(super) async fn worker(parts: &Parts, running: &mut Running) -> Result<(), C
             .worker_memory
             .map(|bytes| i64::try_from(bytes >> 20).unwrap_or(i64::MAX)),
         scratch: parts.config.data.join("scratch"),
+        source_cache: SourceCache {
+            bytes_max: parts.config.worker_source_cache,
+            ..SourceCache::default()
+        },
         drain: parts.config.drain,
     };
     let worker = Worker::new(

@@ -1,6 +1,7 @@
 //! What can't be said of a store.
 
 use reelway_blob::{BucketSettings, BucketUrl};
+use reelway_domain::{SourceRules, SourceRulesError};
 
 use super::store_url::StoreUrl;
 use crate::{config::ServeConfig, error::CliError};
@@ -17,11 +18,33 @@ const COLD_CLASSES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 pub(super) fn check(config: &ServeConfig) -> Result<(), CliError> {
     let sources = StoreUrl::of(config)?;
     fits("--store", &sources, &config.bucket)?;
-    if config.output_store.is_none() {
-        return nothing_given("--output-store", &config.output_bucket);
+    match &config.output_store {
+        None => nothing_given("--output-store", &config.output_bucket)?,
+        Some(_) => {
+            let outputs = StoreUrl::of_outputs(config)?.unwrap_or(sources);
+            fits("--output-store", &outputs, &config.output_bucket)?;
+        }
     }
-    let outputs = StoreUrl::of_outputs(config)?.unwrap_or(sources);
-    fits("--output-store", &outputs, &config.output_bucket)
+    match StoreUrl::of_archive(config)? {
+        None => nothing_given("--archive-store", &config.archive_bucket),
+        Some(archive) => fits("--archive-store", &archive, &config.archive_bucket),
+    }?;
+    source_rules(config).map(drop)
+}
+
+/// What becomes of sources after success.
+///
+/// # Errors
+/// A usage error that names the option.
+pub(super) fn source_rules(config: &ServeConfig) -> Result<SourceRules, CliError> {
+    let rules = config.preset_source.iter().map(String::as_str);
+    SourceRules::new(rules, config.archive_store.is_some()).map_err(|error| {
+        let refused = CliError::usage(format!("--preset-source: {error}"));
+        match error {
+            SourceRulesError::NoArchive(_) => refused.hint("say --archive-store URL"),
+            _ => refused,
+        }
+    })
 }
 
 fn fits(option: &str, store: &StoreUrl, settings: &BucketSettings) -> Result<(), CliError> {

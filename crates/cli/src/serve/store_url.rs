@@ -1,4 +1,4 @@
-//! What `--store` and `--output-store` name.
+//! What `--store`, `--output-store` and `--archive-store` name.
 
 use std::{
     fmt, io,
@@ -50,6 +50,31 @@ impl StoreUrl {
         // The prefix of a bucket may be said twice, with settings that differ; a directory has none.
         let is_same = sources == outputs && (config.bucket == config.output_bucket || outputs.is_disk());
         Ok((!is_same).then_some(outputs))
+    }
+
+    /// The store that sources are moved to after success, if one is named.
+    ///
+    /// # Errors
+    /// A usage error if it is neither a directory nor a bucket, or is where sources are uploaded to.
+    pub(crate) fn of_archive(config: &ServeConfig) -> Result<Option<Self>, CliError> {
+        let Some(url) = &config.archive_store else {
+            return Ok(None);
+        };
+        let archive = parse("--archive-store", url)?;
+        if archive.is_at(&Self::of(config)?) {
+            let message = format!("--archive-store {url}: sources are there already");
+            return Err(CliError::usage(message).hint("name another directory, bucket or prefix than --store does"));
+        }
+        Ok(Some(archive))
+    }
+
+    /// Whether both are one place, however it is used.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Disk { dir, .. }, Self::Disk { dir: other, .. }) => dir == other,
+            (Self::Bucket(url), Self::Bucket(other)) => url == other,
+            _ => false,
+        }
     }
 
     /// Whether it is a directory.
@@ -152,6 +177,20 @@ mod tests {
         let class = ["--output-store-storage-class", "STANDARD_IA"];
         let same = ["--store", "s3://b/p", "--output-store", "s3://b/p"];
         assert!(of(&[&same[..], &class].concat()).is_some(), "in another class");
+    }
+
+    #[test]
+    fn sources_are_moved_to_another_place_than_they_are_at() {
+        let of = |options: &[&str]| StoreUrl::of_archive(&config(options));
+        assert_eq!(of(&["--store", "s3://b/p"]).expect("good options"), None);
+        for archive in ["s3://b/q", "gs://b/p", "file:///srv/reelway"] {
+            let found = of(&["--store", "s3://b/p", "--archive-store", archive]).expect("good options");
+            assert_eq!(found, Some(parse("", archive).expect(archive)));
+        }
+        for (store, archive) in [("s3://b/p", "s3://b/p"), ("file:///srv/a", "file:///srv/a?shared=true")] {
+            let error = of(&["--store", store, "--archive-store", archive]).expect_err(archive);
+            assert!(error.message.contains("already"), "{error}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod ticket;
 
 use std::path::PathBuf;
 
+use clap::{ValueEnum as _, builder::PossibleValue};
 use reelway_client::Client;
 
 use crate::{args::UploadArgs, error::CliError, exit::Exit, output::Output, waiting};
@@ -68,6 +69,8 @@ fn command(args: &UploadArgs, files: &[PathBuf]) -> String {
     option("--preset", Some(&args.preset));
     let priority = (args.priority != 0).then(|| args.priority.to_string());
     option("--priority", priority.as_deref());
+    let source = args.source.and_then(|fate| fate.to_possible_value());
+    option("--source", source.as_ref().map(PossibleValue::get_name));
     option("--content-type", args.content_type.as_deref());
     option("--webhook-url", args.webhook_url.as_deref());
     for (key, value) in &args.metadata {
@@ -116,11 +119,13 @@ mod tests {
             "--json",
             "--metadata",
             "k=a b",
+            "--source",
+            "delete",
         ];
         let Command::Upload(args) = Cli::try_parse_from(line).expect("a command").command else {
             panic!("upload")
         };
-        let expected = "reelway upload --server http://127.0.0.1:50051 --preset standard --metadata 'k=a b' --json \
+        let expected = "reelway upload --server http://127.0.0.1:50051 --preset standard --source delete --metadata 'k=a b' --json \
                         'my '\\''b'\\''.mp4'";
         assert_eq!(command(&args, &args.files[1..]), expected);
     }

@@ -114,6 +114,7 @@ async fn find(context: &Context<'_>, source: &Source, ticket: &Ticket) -> Result
         preset: args.preset.clone(),
         webhook_url: args.webhook_url.clone(),
         priority: args.priority,
+        source_action: args.source.map_or(v1::SourceAction::Unspecified, Into::into).into(),
         ..v1::CreateUploadRequest::default()
     };
     Ok(context.client.create_upload(request).await?)

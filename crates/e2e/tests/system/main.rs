@@ -10,6 +10,7 @@ mod containers;
 mod doctor;
 mod edge_limits;
 mod faults;
+mod growing;
 mod harness;
 mod hostile;
 mod identities;

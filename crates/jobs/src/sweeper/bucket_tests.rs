@@ -66,13 +66,15 @@ async fn what_nobody_knows_goes_with_its_multipart_uploads() {
     assert!(before.iter().any(begun) && before.len() >= 4, "{before:?}");
 
     let store = Store::from(bucket.clone());
-    sweep(&fixture.catalog, &store, SystemTime::now()).await.unwrap();
+    sweep(&fixture.catalog, &store, Keeper::Uploads, SystemTime::now())
+        .await
+        .unwrap();
     assert_eq!(held(&bucket).await, before, "too young");
     let later = after(LEFTOVER_AGE_MIN);
     // Two servers at once, which find the same.
     let both = tokio::join!(
-        sweep(&fixture.catalog, &store, later),
-        sweep(&fixture.catalog, &store, later)
+        sweep(&fixture.catalog, &store, Keeper::Uploads, later),
+        sweep(&fixture.catalog, &store, Keeper::Uploads, later)
     );
     assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
     let left = held(&bucket).await;
@@ -88,10 +90,14 @@ async fn an_upload_that_arrives_keeps_what_its_row_names() {
     // None of it is in the row: as a writer leaves it that was killed before its commit.
     begin(&bucket, known.id).await;
     let (store, before) = (Store::from(bucket.clone()), held(&bucket).await);
-    sweep(&fixture.catalog, &store, after(LEFTOVER_AGE_MIN)).await.unwrap();
+    sweep(&fixture.catalog, &store, Keeper::Uploads, after(LEFTOVER_AGE_MIN))
+        .await
+        .unwrap();
     assert_eq!(held(&bucket).await, before, "its writer may still be at it");
     let day = Duration::from_secs(24 * 3600);
-    sweep(&fixture.catalog, &store, after(day)).await.unwrap();
+    sweep(&fixture.catalog, &store, Keeper::Uploads, after(day))
+        .await
+        .unwrap();
     let left = held(&bucket).await;
     assert!(!left.is_empty(), "copies of parts go with the upload");
     assert!(left.iter().all(|held| held.key.contains("/seen-")), "{left:?}");
@@ -109,6 +115,7 @@ async fn both_stores_are_swept_even_if_one_can_not_be() {
     let stores = Stores {
         sources: fixture.bytes.clone(),
         outputs: outputs.clone().into(),
+        archive: None,
     };
     let later = after(LEFTOVER_AGE_MIN);
     sweep_all(&fixture.catalog, &stores, later).await.unwrap();

@@ -10,7 +10,7 @@ use super::{
     output_bytes_max, seconds,
 };
 use crate::{
-    ChunkPlan, EncodeProgress, Error, VideoPlan, Workspace, ffmpeg,
+    ByteRange, ChunkPlan, EncodeProgress, Error, VideoPlan, Workspace, ffmpeg,
     input::{self, Args},
     plan::ticks_to_ms,
     sandbox::file_url,
@@ -101,7 +101,7 @@ impl Run<'_> {
     /// Runs one process over the chunk or one segment of it, and tells how many frames it made.
     async fn encode(&self, segment: Option<usize>, mut progress: impl FnMut(i64, f64) + Send) -> Result<i64, Error> {
         let Self { work, video, chunk, .. } = *self;
-        let retries = usize::try_from(self.job.attempt.max(1) - 1).unwrap_or(0);
+        let retries = retries(self.job.attempt);
         let mut args = Vec::new();
         // Timestamps stay those of the source, so that the graph can name frames by them.
         args.words(["-copyts", "-threads", "1"]);
@@ -151,11 +151,27 @@ impl Run<'_> {
     }
 }
 
+/// Where everything lies that an attempt (from 1) at a chunk reads; `None` if it isn't known.
+#[must_use]
+pub fn chunk_bytes(video: &VideoPlan, chunk: usize, attempt: i32) -> Option<ByteRange> {
+    let end = video.chunks.get(chunk)?.bytes?.end;
+    let from = chunk.saturating_sub(chunks_back(retries(attempt)));
+    let start = video.chunks.get(from)?.bytes?.start;
+    Some(ByteRange { start, end })
+}
+
+/// How many attempts there were before this one.
+fn retries(attempt: i32) -> usize {
+    usize::try_from(attempt.max(1) - 1).unwrap_or(0)
+}
+
+fn chunks_back(retries: usize) -> usize {
+    retries.saturating_mul(CHUNKS_BACK_PER_ATTEMPT)
+}
+
 /// Where to seek to, in microseconds from the container's start; `None` to read from there.
 pub(super) fn seek_us(video: &VideoPlan, chunk_index: usize, retries: usize) -> Option<i64> {
-    let from = video
-        .chunks
-        .get(chunk_index.checked_sub(retries.saturating_mul(CHUNKS_BACK_PER_ATTEMPT))?)?;
+    let from = video.chunks.get(chunk_index.checked_sub(chunks_back(retries))?)?;
     let (keyframe, start) = (
         video.time_base.to_us(from.seek_pts?),
         video.time_base.to_us(from.start_pts),

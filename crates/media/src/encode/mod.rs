@@ -19,7 +19,7 @@ mod trial;
 pub use self::{
     audio::{AudioReading, encode_audio},
     choice::{Caps, ChunkJob, Rungs},
-    chunk::{ChunkOutput, encode_chunk},
+    chunk::{ChunkOutput, chunk_bytes, encode_chunk},
     excerpts::trial_chunks,
     memory::memory_mib,
     poster::take_poster,

@@ -7,7 +7,7 @@
 use std::{fs::File, iter, path::Path};
 
 use super::{Fmp4Error, RecutTrack, fragment::Sample, reader::FragmentReader};
-use crate::{AudioRun, Plan, TICKS_PER_SECOND, VideoPlan, encode::FRAMES_BEFORE_ZERO};
+use crate::{AudioRun, Plan, PlanView, TICKS_PER_SECOND, VideoPlan, encode::FRAMES_BEFORE_ZERO};
 
 /// Samples in one AAC frame (ISO/IEC 14496-3, 4.5.1.1).
 pub(crate) const FRAME_SAMPLES: i64 = 1024;
@@ -19,24 +19,31 @@ const TRACK_SEGMENTS_MAX: u32 = 1 << 20;
 /// When audio segments start, in ticks of 1/90000 s: where the video's do, and after the video's last start every
 /// `segment_ms`, without end. Audio that outlasts the video is cut just so.
 pub fn audio_starts(plan: &Plan) -> impl Iterator<Item = i64> + '_ {
-    segment_starts(plan.video.as_ref(), plan.segment_ms)
+    segment_starts(plan.video.as_ref(), plan.segment_ms, plan.view)
 }
 
-/// [`audio_starts`] of a plan in the making.
-pub(crate) fn segment_starts(video: Option<&VideoPlan>, segment_ms: i64) -> impl Iterator<Item = i64> + '_ {
+/// [`audio_starts`] of a plan in the making. Of a video that goes on, the next segment starts where the last one ends, however long
+/// that is.
+pub(crate) fn segment_starts(
+    video: Option<&VideoPlan>,
+    segment_ms: i64,
+    view: PlanView,
+) -> impl Iterator<Item = i64> + '_ {
     let every = segment_ms.max(1) * TICKS_PER_SECOND / 1000;
     let starts = move || {
         video
             .into_iter()
             .flat_map(|v| &v.chunks)
             .flat_map(|c| &c.segments)
-            .map(|s| s.start_ticks)
+            .map(|s| (s.start_ticks, s.duration_ticks))
     };
-    let last = starts().next_back();
-    starts().chain(iter::successors(
-        Some(last.map_or(0, |last| last + every)),
-        move |start| start.checked_add(every),
-    ))
+    let next = starts().next_back().map_or(0, |(start, duration)| match view {
+        PlanView::Prefix => start + duration,
+        PlanView::Whole | PlanView::Index => start + every,
+    });
+    starts()
+        .map(|(start, _)| start)
+        .chain(iter::successors(Some(next), move |start| start.checked_add(every)))
 }
 
 /// The frame that begins nearest to a time in ticks of 1/90000 s; 0 for times before 0.

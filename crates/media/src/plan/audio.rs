@@ -127,10 +127,8 @@ fn runs(known: &Known<'_>, plan: &AudioPlan, place: usize, length_us: i64) -> Ve
     let is_one = known.view == PlanView::Whole && length <= ONE_RUN_TICKS_MAX;
     let is_open = known.view == PlanView::Prefix;
     // Behind the last segment of a picture that goes on, segments will start elsewhere.
-    let last_cut = known
-        .video
-        .and_then(|video| video.chunks.last())
-        .map(ChunkPlan::start_ticks);
+    let end = |chunk: &ChunkPlan| chunk.start_ticks().saturating_add(chunk.duration_ticks());
+    let last_cut = known.video.and_then(|video| video.chunks.last()).map(end);
     let known_until = last_cut.filter(|_| is_open).unwrap_or(i64::MAX);
     let longest = |start: i64| match (plan.seek, known.view) {
         // What lies before is decoded for each run, so that runs as long as that cost twice the decoding of one.
@@ -141,7 +139,8 @@ fn runs(known: &Known<'_>, plan: &AudioPlan, place: usize, length_us: i64) -> Ve
     };
     let mut borders = vec![0];
     let mut start = 0;
-    let possible = segment_starts(known.video, SEGMENT_MS).take_while(|at| at.saturating_add(REST_TICKS_MIN) <= length);
+    let possible = segment_starts(known.video, SEGMENT_MS, known.view)
+        .take_while(|at| at.saturating_add(REST_TICKS_MIN) <= length);
     for at in possible.take_while(|at| !is_one && *at <= known_until) {
         if at - start >= longest(start) {
             borders.push(at);

@@ -25,7 +25,8 @@ const LAST_ALONE_TICKS_MIN: i64 = TICKS_PER_SECOND;
 const EARLY_TICKS: i64 = 60 * TICKS_PER_SECOND;
 /// At most one part in so many of a video is encoded ahead at the smallest rung, if its plan is made of all of its index.
 pub(super) const LEAD_PARTS: i64 = 4;
-/// The same where a first plan was made of the beginning: what that lays out, up to its half, is led.
+/// The same of the beginning that the first plan of a source in pieces knows. Those that reach further lead no more: which rungs
+/// players are shown depends on how many chunks are led.
 pub(super) const LEAD_PARTS_OF_PIECES: i64 = 2;
 
 /// How many chunks at the start have their smallest rung encoded ahead of the others.
@@ -43,26 +44,47 @@ pub(super) fn lead_chunks(chunks: &[ChunkPlan], rungs: usize, parts: i64) -> usi
     chunks.iter().take_while(|chunk| end(chunk) <= until).count().max(1)
 }
 
-/// How many of the first chunks are the same whatever comes behind what is known: those of the first minute that end in the first
-/// half. So many are led too.
-pub(super) fn lasting(chunks: &[ChunkPlan]) -> usize {
-    // The last segment may go on.
-    let known = chunks
-        .last()
-        .and_then(|chunk| chunk.segments.last())
-        .map_or(0, |last| last.start_ticks);
-    let end = |chunk: &ChunkPlan| chunk.start_ticks().saturating_add(chunk.duration_ticks());
-    let until = EARLY_TICKS.min(known / LEAD_PARTS_OF_PIECES);
-    chunks.iter().take_while(|chunk| end(chunk) <= until).count()
+/// The segments that are put together.
+pub(super) struct Cuts<'a> {
+    pub(super) cuts: &'a [Cut],
+    /// More follow, and of the last one nothing but its beginning is known.
+    pub(super) is_open: bool,
+}
+
+/// Whether chunks hold the first of these segments.
+pub(super) fn is_beginning(chunks: &[ChunkPlan], cuts: &[Cut]) -> bool {
+    let segments = || chunks.iter().flat_map(|chunk| &chunk.segments);
+    let starts = chunks.iter().all(|chunk| {
+        let first = chunk.segments.first().and_then(|first| cuts.get(first.number as usize));
+        first.is_some_and(|first| first.start_pts == chunk.start_pts)
+    });
+    starts && segments().count() <= cuts.len() && segments().zip(cuts).all(|(segment, cut)| *segment == cut.segment)
 }
 
 /// Puts segments together. `keyframes` are the timestamps where decoding can begin, ascending; `pixels` are those that are
 /// encoded of each frame, of all rungs together.
-pub(super) fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64], pixels: i64) -> Vec<ChunkPlan> {
-    let mut chunks = Vec::new();
-    let mut start = 0;
+#[cfg(test)]
+fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64], pixels: i64) -> Vec<ChunkPlan> {
+    group_behind(&[], &Cuts { cuts, is_open: false }, end_pts, keyframes, pixels)
+}
+
+/// Puts segments together, behind the chunks that the first ones are in already. `keyframes` are the timestamps where decoding can
+/// begin, ascending; `pixels` are those that are encoded of each frame, of all rungs together. Of segments that more follow, those
+/// are left that later ones may be put together with.
+pub(super) fn group_behind(
+    before: &[ChunkPlan],
+    all: &Cuts<'_>,
+    end_pts: i64,
+    keyframes: &[i64],
+    pixels: i64,
+) -> Vec<ChunkPlan> {
+    let mut chunks = before.to_vec();
+    let mut start: usize = before.iter().map(|chunk| chunk.segments.len()).sum();
+    let cuts = all.cuts;
     while start < cuts.len() {
-        let size = size(cuts, start, chunks.len(), keyframes, pixels);
+        let Some(size) = size(all, start, chunks.len(), keyframes, pixels) else {
+            break;
+        };
         let (taken, rest) = cuts[start..].split_at(size);
         chunks.push(ChunkPlan {
             start_pts: taken[0].start_pts,
@@ -80,10 +102,11 @@ pub(super) fn group(cuts: &[Cut], end_pts: i64, keyframes: &[i64], pixels: i64) 
     chunks
 }
 
-/// How many segments the next chunk has. Of the longest choice and its neighbour, that one is taken after which the next chunk
-/// has less to decode before its first frame.
-fn size(cuts: &[Cut], start: usize, chunks: usize, keyframes: &[i64], pixels: i64) -> usize {
-    let left = cuts.len() - start;
+/// How many segments the next chunk has; `None` if that depends on what isn't known yet. Of the longest choice and its neighbour,
+/// that one is taken after which the next chunk has less to decode before its first frame.
+fn size(all: &Cuts<'_>, start: usize, chunks: usize, keyframes: &[i64], pixels: i64) -> Option<usize> {
+    let Cuts { cuts, is_open } = *all;
+    let left = if is_open { usize::MAX } else { cuts.len() - start };
     let most = match chunks {
         ..SHORT_CHUNKS => 1,
         _ if cuts[start].segment.start_ticks < EARLY_TICKS => EARLY_SEGMENTS_MAX,
@@ -92,7 +115,7 @@ fn size(cuts: &[Cut], start: usize, chunks: usize, keyframes: &[i64], pixels: i6
     let longest = (left / LEFT_PER_CHUNK).clamp(1, most);
     let is_crumb = |cut: &Cut| cut.segment.duration_ticks < LAST_ALONE_TICKS_MIN;
     if left == longest + 1 && cuts.last().is_some_and(is_crumb) {
-        return left;
+        return Some(left);
     }
     // In the source's time; behind the end there is nothing to decode.
     let lead = |size: usize| {
@@ -103,9 +126,12 @@ fn size(cuts: &[Cut], start: usize, chunks: usize, keyframes: &[i64], pixels: i6
         SEGMENTS_MAX.. => longest - 1,
         EARLY_SEGMENTS_MAX if left / LEFT_PER_CHUNK > EARLY_SEGMENTS_MAX => SEGMENTS_MAX,
         1 if chunks >= SHORT_CHUNKS && left > 1 && saves_a_segment(lead(1), lead(2), &cuts[start..]) => 2,
-        _ => return longest,
+        _ => longest,
     };
-    if lead(other) < lead(longest) { other } else { longest }
+    if is_open && start + longest.max(other) >= cuts.len() {
+        return None;
+    }
+    Some(if lead(other) < lead(longest) { other } else { longest })
 }
 
 /// Whether a chunk of two segments saves as much decoding as a segment is long, compared with one of the first alone: near the end
@@ -248,22 +274,54 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_is_the_same_in_every_longer_video() {
+    fn what_was_laid_out_of_a_beginning_stays() {
         let uneven = [
             0, 5000, 9000, 17_500, 25_800, 34_100, 44_200, 55_000, 67_000, 71_000, 90_000,
         ];
-        let of = |count: u32| group(&cuts(count), i64::from(count) * 4000, &uneven, PIXELS);
+        let mut laid_out = Vec::new();
         for known in 1..40 {
-            let first = of(known);
-            let lasting = lasting(&first);
-            for more in known..known + 30 {
-                let whole = of(more);
-                assert_eq!(first[..lasting], whole[..lasting], "{known} of {more}");
-                let led = lead_chunks(&whole, 2, LEAD_PARTS_OF_PIECES);
-                assert!(led >= lasting, "{known} of {more}");
-            }
+            let there = Cuts {
+                is_open: true,
+                cuts: &cuts(known),
+            };
+            let longer = group_behind(&laid_out, &there, 0, &uneven, PIXELS);
+            assert_eq!(longer[..laid_out.len()], laid_out, "{known}");
+            let begun = |chunks: &[ChunkPlan]| chunks.iter().map(|chunk| chunk.segments.len()).sum::<usize>();
+            assert!(
+                begun(&longer) < usize::try_from(known).unwrap(),
+                "the last segment goes on"
+            );
+            assert!(
+                begun(&longer) + 5 > usize::try_from(known).unwrap(),
+                "nothing waits for long"
+            );
+            laid_out = longer;
+            let all = Cuts {
+                is_open: false,
+                cuts: &cuts(known + 7),
+            };
+            let end_pts = i64::from(known + 7) * 4000;
+            let whole = group_behind(&laid_out, &all, end_pts, &uneven, PIXELS);
+            assert_eq!(whole[..laid_out.len()], laid_out, "{known}");
+            assert!(whole.windows(2).all(|pair| pair[0].end_pts == pair[1].start_pts));
+            assert_eq!(
+                (begun(&whole), whole.last().unwrap().end_pts),
+                (known as usize + 7, end_pts)
+            );
         }
-        assert_eq!([lasting(&of(2)), lasting(&of(3)), lasting(&of(11))], [0, 1, 3]);
+        let sizes: Vec<usize> = laid_out.iter().map(|chunk| chunk.segments.len()).collect();
+        assert_eq!(sizes[..2], [1, 1], "{sizes:?}");
+        assert!(sizes[2..].iter().all(|size| *size > 1), "{sizes:?}");
+    }
+
+    #[test]
+    fn what_was_cut_otherwise_is_no_beginning() {
+        let laid_out = group(&cuts(9), 36_000, &[0], PIXELS);
+        assert!(is_beginning(&laid_out[..3], &cuts(9)));
+        assert!(!is_beginning(&laid_out, &cuts(3)), "it is longer");
+        let mut other = cuts(9);
+        other[1].segment.frames += 1;
+        assert!(!is_beginning(&laid_out[..3], &other));
     }
 
     #[test]

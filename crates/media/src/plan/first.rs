@@ -1,4 +1,4 @@
-//! Holding a first plan, made of the beginning of a source, against the plan of all of it.
+//! Holding a plan of the beginning of a source against one that reaches further, or to its end.
 
 use super::{AudioPlan, AudioRun, Plan, VideoPlan};
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use reelway_domain::{Failure, Ladder, Reason, SourceInfo};
 
 use super::{
-    ByteRange, Plan, PlanView, SEGMENT_MS, VideoPlan, audio,
-    chunks::{self, LEAD_PARTS, LEAD_PARTS_OF_PIECES},
+    ByteRange, ChunkPlan, Plan, PlanView, SEGMENT_MS, VideoPlan, audio,
+    chunks::{self, Cuts, LEAD_PARTS},
     mezzanine,
     segments::Timeline,
     subtitles,
@@ -78,52 +78,20 @@ pub async fn make_early_plan(
     Ok(plan)
 }
 
-/// Lays out the first chunks of a source of whose pieces the first ones are there, `work.source`: as far as they will be the same
-/// whatever comes behind. `None`: nothing yet.
-///
-/// # Errors
-/// As [`make_plan`].
-pub async fn make_first_plan(
-    work: &Workspace<'_>,
-    probe: &Probe,
-    ladder: &Ladder,
-    there: ByteRange,
-) -> Result<Option<Plan>, Error> {
-    if mezzanine::is_needed(probe) || probe.video.is_none() {
-        return Ok(None);
-    }
-    let index = index::read(work, work.source, probe, false).await?;
-    let mut plan = lay_out(work, probe, &index, ladder, PlanView::Prefix)?;
-    let Some(video) = &mut plan.video else { return Ok(None) };
-    complete(work, work.source, video).await?;
-    let led = chunks::lasting(&video.chunks);
-    if led == 0 {
-        return Ok(None);
-    }
-    video.lead_chunks = chunks::lead_chunks(&video.chunks, video.rungs.len(), LEAD_PARTS_OF_PIECES).min(led);
-    video.chunks.truncate(led);
-    plan.index_bytes = vec![there];
-    Ok(Some(plan))
-}
-
-/// Lays out all of a source of which a first plan may have been made.
-///
-/// # Errors
-/// As [`make_plan`].
-pub async fn make_further_plan(work: &Workspace<'_>, probe: &Probe, ladder: &Ladder) -> Result<Plan, Error> {
-    let index = index::read(work, work.source, probe, false).await?;
-    // Sound is cut as it is while a source arrives.
-    let mut plan = lay_out(work, probe, &index, ladder, PlanView::Index)?;
-    if let Some(video) = &mut plan.video {
-        complete(work, work.source, video).await?;
-        video.lead_chunks = chunks::lead_chunks(&video.chunks, video.rungs.len(), LEAD_PARTS_OF_PIECES);
-    }
-    plan.view = PlanView::Whole;
-    Ok(plan)
-}
-
 /// What is to be made of a source of which this is known.
 pub(crate) fn lay_out(
+    work: &Workspace<'_>,
+    probe: &Probe,
+    index: &Index,
+    ladder: &Ladder,
+    view: PlanView,
+) -> Result<Plan, Failure> {
+    lay_out_behind(&[], work, probe, index, ladder, view)
+}
+
+/// The same behind the chunks that an earlier plan laid out, if the source still begins with them.
+pub(super) fn lay_out_behind(
+    before: &[ChunkPlan],
     work: &Workspace<'_>,
     probe: &Probe,
     index: &Index,
@@ -142,7 +110,13 @@ pub(crate) fn lay_out(
         check_stills(&timeline)?;
         describe(&mut source, &timeline);
         let tone_map = work.tools.tone_maps() && stream.colour.is_hdr();
-        video = Some(video_plan(probe, stream, &timeline, &index.video, ladder, tone_map));
+        let known = Known {
+            before,
+            timeline: &timeline,
+            index: &index.video,
+            is_open: view == PlanView::Prefix,
+        };
+        video = Some(video_plan(probe, stream, &known, ladder, tone_map));
     }
     let base_us = video.as_ref().map(|v| v.time_base.to_us(v.base_pts));
     let audios = audio::tracks(&audio::Known {
@@ -178,7 +152,7 @@ pub(crate) fn lay_out(
 }
 
 /// Holds the rungs against the tools, and finds out what a rung of high dynamic range says beside its pictures.
-async fn complete(work: &Workspace<'_>, file: &Path, video: &mut VideoPlan) -> Result<(), Error> {
+pub(super) async fn complete(work: &Workspace<'_>, file: &Path, video: &mut VideoPlan) -> Result<(), Error> {
     work.tools.check(&video.rungs)?;
     if video.rungs.iter().any(|rung| rung.hdr) {
         video.mastering = read_mastering(work, file, video.stream_index).await?;
@@ -218,21 +192,40 @@ fn describe(source: &mut SourceInfo, timeline: &Timeline) {
     source.frame_rate = source.frames as f64 / ticks_to_seconds(timeline.end_ticks);
 }
 
-fn video_plan(
-    probe: &Probe,
-    stream: &VideoStream,
-    timeline: &Timeline,
-    index: &VideoIndex,
-    ladder: &Ladder,
-    tone_map: bool,
-) -> VideoPlan {
+/// What is known of a video.
+struct Known<'a> {
+    /// What was laid out of its beginning.
+    before: &'a [ChunkPlan],
+    timeline: &'a Timeline,
+    index: &'a VideoIndex,
+    /// It goes on.
+    is_open: bool,
+}
+
+fn video_plan(probe: &Probe, stream: &VideoStream, known: &Known<'_>, ladder: &Ladder, tone_map: bool) -> VideoPlan {
+    let Known {
+        before,
+        timeline,
+        index,
+        is_open,
+    } = *known;
     let rungs = ladder.fit(stream.width, stream.height, stream.colour.is_hdr());
     let pixels = rungs.iter().map(|rung| i64::from(rung.width) * i64::from(rung.height));
     let seek_slack_us = if probe.is_in(&["mov"]) { 0 } else { SEEK_SLACK_US };
     // Other seeks that aim at a keyframe itself land on the one before it.
     let cheap = if seek_slack_us == 0 { &index.keyframes[..] } else { &[] };
-    let cuts = timeline.cut(cheap);
-    let chunks = chunks::group(&cuts, timeline.end_pts, &index.keyframes, pixels.sum());
+    let cuts = if is_open {
+        timeline.cut_beginning(cheap)
+    } else {
+        timeline.cut(cheap)
+    };
+    let before = if chunks::is_beginning(before, &cuts) {
+        before
+    } else {
+        &[]
+    };
+    let all = Cuts { cuts: &cuts, is_open };
+    let chunks = chunks::group_behind(before, &all, timeline.end_pts, &index.keyframes, pixels.sum());
     VideoPlan {
         stream_index: stream.index,
         time_base: stream.time_base,

@@ -2,6 +2,7 @@
 //! reads the same one.
 
 mod audio;
+mod beginning;
 mod chunks;
 mod first;
 mod make;
@@ -9,14 +10,19 @@ mod mezzanine;
 mod segments;
 mod subtitles;
 mod time;
+mod windows;
 
 use reelway_domain::{EncoderSpeed, RungSize, SourceInfo, VideoCodec};
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 pub(crate) use self::make::lay_out;
-pub use self::make::{make_early_plan, make_first_plan, make_further_plan, make_plan};
 pub(crate) use self::time::ticks_to_ms;
+pub use self::{
+    beginning::{make_beginning_plan, make_further_plan},
+    make::{make_early_plan, make_plan},
+    windows::make_windowed_plan,
+};
 use crate::{Colour, Mastering};
 
 /// The timescale of everything that is made of video: ticks of 1/90000 s, in which usual frame rates are whole numbers.
@@ -51,7 +57,7 @@ pub struct Plan {
     /// How much of the source this was made from.
     #[serde(default)]
     pub view: PlanView,
-    /// Where the container keeps what a reader needs before it reads any packet.
+    /// Where the container keeps what a reader needs before it reads any packet; none if it needs the whole source.
     #[serde(default)]
     pub index_bytes: Vec<ByteRange>,
     /// Chunks and audio are read from the indexed copy that the plan task made, not from the upload itself.
@@ -272,3 +278,5 @@ pub struct SubtitlePlan {
 mod early_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod window_tests;

@@ -9,6 +9,8 @@ const SEGMENT_TICKS: i64 = SEGMENT_MS * TICKS_PER_SECOND / 1000;
 /// target duration.
 const STRETCHED_TICKS_MAX: i64 = 435 * TICKS_PER_SECOND / 100;
 const STRETCHED_TICKS_MIN: i64 = 3 * TICKS_PER_SECOND;
+/// A packet that follows may hold a frame that is shown so much before the last one that is there, in ticks.
+const LATE_TICKS_MAX: i64 = TICKS_PER_SECOND;
 /// At most so many segments lie between a border and the keyframe that is aimed at.
 const STRETCHED_MAX: i64 = 3;
 
@@ -76,9 +78,29 @@ impl Timeline {
     /// The segments: a new one begins with the first frame at or after each border. `keyframes` are the timestamps, ascending,
     /// that decoding can begin with at no cost; there may be none.
     pub(super) fn cut(&self, keyframes: &[i64]) -> Vec<Cut> {
+        let keys = self.keys(keyframes);
+        self.cut_at(&mut Borders::new(&keys, self.end_ticks, i64::MAX))
+    }
+
+    /// The same of a track that goes on: the segments that stay as they are whatever follows, and the one that begins behind them,
+    /// of which nothing but its beginning is known.
+    pub(super) fn cut_beginning(&self, keyframes: &[i64]) -> Vec<Cut> {
+        let keys = self.keys(keyframes);
+        let last = self.frames.last().map_or(0, |last| last.ticks);
+        let mut borders = Borders::new(&keys, i64::MAX, last - LATE_TICKS_MAX);
+        let mut cuts = self.cut_at(&mut borders);
+        cuts.truncate(borders.settled + 1);
+        cuts
+    }
+
+    /// When the keyframes are shown.
+    fn keys(&self, keyframes: &[i64]) -> Vec<i64> {
         let is_key = |frame: &&Frame| !frame.is_moved && keyframes.binary_search(&frame.pts).is_ok();
-        let keys: Vec<i64> = self.frames.iter().filter(is_key).map(|frame| frame.ticks).collect();
-        let (mut borders, mut end) = (Borders::new(&keys, self.end_ticks), 0);
+        self.frames.iter().filter(is_key).map(|frame| frame.ticks).collect()
+    }
+
+    fn cut_at(&self, borders: &mut Borders<'_>) -> Vec<Cut> {
+        let mut end = 0;
         let mut cuts: Vec<Cut> = Vec::new();
         for &Frame {
             pts: start_pts,
@@ -132,8 +154,14 @@ impl Timeline {
 struct Borders<'a> {
     /// When the source's keyframes are shown, ascending.
     keys: &'a [i64],
-    /// When the track ends.
+    /// When the track ends; [`i64::MAX`] if it goes on.
     end: i64,
+    /// All frames up to here are known.
+    known: i64,
+    /// So many of the first borders are the same whatever follows.
+    settled: usize,
+    /// All borders so far are.
+    is_settled: bool,
     /// Where the grid begins.
     origin: i64,
     /// The keyframe that is aimed at, and how many segments there are up to it.
@@ -141,10 +169,13 @@ struct Borders<'a> {
 }
 
 impl<'a> Borders<'a> {
-    fn new(keys: &'a [i64], end: i64) -> Self {
+    fn new(keys: &'a [i64], end: i64, known: i64) -> Self {
         Self {
             keys,
             end,
+            known,
+            settled: 0,
+            is_settled: true,
             origin: 0,
             aim: None,
         }
@@ -157,25 +188,41 @@ impl<'a> Borders<'a> {
         }
         if self.aim.is_none() {
             self.aim = self.reachable(start);
+            self.is_settled &= start.saturating_add(self.looked_at(start)) <= self.known;
         }
-        let Some((key, segments)) = self.aim else {
-            let whole = (start - self.origin) / SEGMENT_TICKS + 1;
-            return whole.saturating_mul(SEGMENT_TICKS).saturating_add(self.origin);
+        let end = match self.aim {
+            Some((key, segments)) => {
+                self.aim = Some((key, (segments - 1).max(1)));
+                start + (key - start) / segments
+            }
+            None => {
+                let whole = (start - self.origin) / SEGMENT_TICKS + 1;
+                whole.saturating_mul(SEGMENT_TICKS).saturating_add(self.origin)
+            }
         };
-        self.aim = Some((key, (segments - 1).max(1)));
-        start + (key - start) / segments
+        self.is_settled &= end <= self.known;
+        self.settled += usize::from(self.is_settled);
+        end
+    }
+
+    /// How far behind `start` a keyframe would have been preferred to what is aimed at from there.
+    fn looked_at(&self, start: i64) -> i64 {
+        match self.aim {
+            _ if self.keys.is_empty() => 0,
+            Some((_, segments)) => reach(start).min(segments * STRETCHED_TICKS_MAX),
+            None => reach(start),
+        }
     }
 
     /// The keyframe that is next within few segments; of several, that up to which they come nearest to the length on the grid.
     ///
-    /// How far it looks depends on the start alone, and is less than as far again: the first half of a source is cut the same
-    /// whatever comes behind it.
+    /// How far it looks depends on the start alone: what was cut of a source stays as it is when more of it is known.
     fn reachable(&self, start: i64) -> Option<(i64, i64)> {
         let is_last = (STRETCHED_TICKS_MIN..=STRETCHED_TICKS_MAX).contains(&(self.end - start));
         if is_last && !self.keys.is_empty() {
             return Some((self.end, 1));
         }
-        let reach = (start / 2 + STRETCHED_TICKS_MAX).min(STRETCHED_MAX * STRETCHED_TICKS_MAX);
+        let reach = reach(start);
         let first = self
             .keys
             .partition_point(|key| key.saturating_sub(start) < STRETCHED_TICKS_MIN);
@@ -195,6 +242,11 @@ fn usual_duration(frames: usize, last_ticks: i64) -> i64 {
         Ok(count @ 2..) => (last_ticks / (count - 1)).max(1),
         _ => TICKS_PER_SECOND / 25,
     }
+}
+
+/// How far behind a border a keyframe is looked for.
+fn reach(start: i64) -> i64 {
+    (start / 2 + STRETCHED_TICKS_MAX).min(STRETCHED_MAX * STRETCHED_TICKS_MAX)
 }
 
 #[cfg(test)]
@@ -231,10 +283,15 @@ mod tests {
         );
     }
 
+    /// 25 frames a second for so many milliseconds.
+    fn timeline(ms: i64) -> Timeline {
+        let pts: Vec<i64> = (0..ms / 40).map(|n| n * 40).collect();
+        Timeline::new(&pts, 40, MS).unwrap()
+    }
+
     /// When segments begin of 25 frames a second for 61 s, with these keyframes, all in milliseconds.
     fn starts(keyframes: &[i64]) -> Vec<i64> {
-        let pts: Vec<i64> = (0..61 * 25).map(|n| n * 40).collect();
-        let cuts = Timeline::new(&pts, 40, MS).unwrap().cut(keyframes);
+        let cuts = timeline(61_000).cut(keyframes);
         cuts.iter().map(|cut| cut.segment.start_ticks / 90).collect()
     }
 
@@ -268,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_half_is_cut_the_same_whatever_comes_behind() {
+    fn a_beginning_is_cut_the_same_whatever_comes_behind() {
         let mut seed: u64 = 1;
         for _ in 0..200 {
             let mut keyframes = vec![0];
@@ -276,11 +333,22 @@ mod tests {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 keyframes.push(last + 40 * (1 + i64::try_from(seed >> 33).unwrap() % 300));
             }
-            let whole = starts(&keyframes);
-            for known in (8000..61_000).step_by(3000) {
+            let whole = timeline(61_000).cut(&keyframes);
+            for known in (2000..61_000).step_by(1720) {
                 let there: Vec<i64> = keyframes.iter().copied().filter(|key| *key < known).collect();
-                let half = |starts: &[i64]| starts.iter().copied().filter(|at| at * 2 <= known).collect::<Vec<_>>();
-                assert_eq!(half(&starts(&there)), half(&whole), "{known} of {keyframes:?}");
+                let beginning = timeline(known).cut_beginning(&there);
+                let (last, settled) = beginning.split_last().unwrap();
+                assert_eq!(settled, &whole[..settled.len()], "{known} of {keyframes:?}");
+                assert_eq!(
+                    last.start_pts,
+                    whole[settled.len()].start_pts,
+                    "{known} of {keyframes:?}"
+                );
+                // The furthest look, the frames that may be late, and the segment that goes on.
+                assert!(
+                    last.start_pts + 13_050 + 1000 + 4350 > known,
+                    "{known} of {keyframes:?}"
+                );
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Enums of the domain and their twins in the contract.
 
 use reelway::v1;
-use reelway_domain::{EncoderSpeed, JobState, TaskKind, TaskState, UploadState, VideoCodec};
+use reelway_domain::{EncoderSpeed, JobState, SourceAction, SourceState, TaskKind, TaskState, UploadState, VideoCodec};
 
 /// A domain enum with a twin in the contract, which has one value more: unspecified.
 pub trait ProtoEnum: Copy {
@@ -40,6 +40,8 @@ twins! {
     JobState { Queued, Running, Succeeded, Failed, Cancelled }
     TaskState { Queued, Running, Succeeded, Failed, Cancelled }
     TaskKind { Probe, Plan, Lead, Trial, Video, Audio, Subtitles, Poster, Storyboard, Download, Verify, Package, Finish }
+    SourceAction { Keep, Delete, Archive }
+    SourceState { Stored, Archived, Removed }
     EncoderSpeed { Fast, Standard, Quality }
     VideoCodec { H264, Hevc, Av1 }
 }

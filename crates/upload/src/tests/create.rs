@@ -57,6 +57,7 @@ async fn all_wrong_fields_are_named(at: At) {
     let node = Node::start(at).await;
     let wrong = CreateUploadRequest {
         priority: 0,
+        source_action: 0,
         size_bytes: Some(-1),
         file_name: "x".repeat(limits::FILE_NAME_BYTES_MAX + 1),
         content_type: "a\0b".into(),

@@ -14,7 +14,7 @@ use reelway_media::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Done, Job, internal, json, trial};
-use crate::attempt::ran_out_of_memory;
+use crate::{attempt::ran_out_of_memory, scratch};
 
 /// Encodes a chunk at all rungs that no lead task makes.
 pub(super) async fn video(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
@@ -69,7 +69,7 @@ async fn chunk(
         })
         .await?;
         // Another way of seeking may find the rest; only after that the source is to blame.
-        if track.frames < planned && attempt == 1 {
+        if track.frames < planned && (attempt == 1 || job.sees_windows()) {
             let message = format!("{} of {planned} frames came out of chunk {index}", track.frames);
             return Err(Failure::new(Reason::OutputShort, message).into());
         }
@@ -92,7 +92,7 @@ pub(super) async fn keep(
     let init = scratch.join(format!("{rendition}-init.mp4"));
     tokio::fs::write(&init, &track.init)
         .await
-        .map_err(|error| scratch_failure(&error))?;
+        .map_err(|error| scratch::failure(&error))?;
     let init_key = job.keep(&format!("{rendition}-init.mp4"), &init).await?;
     for segment in &track.segments {
         job.keep(&segment.file_name, &scratch.join(&segment.file_name)).await?;
@@ -122,16 +122,4 @@ pub(super) async fn blocking<T: Send + 'static>(
         .await
         .map_err(|error| internal(&error))?;
     Ok(result.map_err(Failure::from)?)
-}
-
-fn scratch_failure(error: &std::io::Error) -> Failure {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            Failure::new(Reason::StorageFull, "the worker's scratch directory is full")
-        }
-        _ => Failure::new(
-            Reason::StoreUnavailable,
-            format!("the worker's scratch directory can't be written: {error}"),
-        ),
-    }
 }

@@ -1,6 +1,8 @@
 //! The tasks that make what a plan says: chunks, audio and pictures side by side, then the playlists, then the count.
 
-use reelway_domain::{Ladder, NewTask, TaskKind, TaskRef};
+use std::collections::HashSet;
+
+use reelway_domain::{Ladder, NewTask, ReadyAt, TaskKind, TaskRef};
 use reelway_media::{self as media, ChunkPlan, Plan, PlanView, Rungs, VideoPlan};
 
 use super::{audio::RUNS_PER_TRACK, internal, needs::ready_at};
@@ -22,23 +24,31 @@ pub(super) fn tasks(plan: &Plan, ladder: &Ladder) -> Result<Vec<NewTask>, media:
     Ok(making)
 }
 
-/// The tasks of a first plan, which needs no more than the beginning of the source: what playing begins with, and the plan of all
-/// of it.
-pub(super) fn first_tasks(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
-    let mut tasks = video(plan)?;
-    // With several rungs all but the smallest are made as the whole source says.
-    let has_lead = plan.video.as_ref().is_some_and(|video| video.lead_chunks > 0);
-    tasks.retain(|task| !has_lead || task.task.kind == TaskKind::Lead);
+/// The tasks of a plan that needs no more than the beginning of the source: pictures and sound of that. What a trial would tell is
+/// waited for as soon as the beginning is long enough for one.
+pub(super) fn beginning_tasks(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
+    let mut tasks: Vec<NewTask> = trial(plan).into_iter().collect();
+    tasks.extend(video(plan)?);
     tasks.extend(audio(plan)?);
-    tasks.push(NewTask::new(further(), planned()));
     Ok(tasks)
 }
 
-/// The plan of all of a source that has a first plan.
-pub(super) fn further() -> TaskRef {
-    TaskRef {
+/// The tasks of a plan but for those that plans of a beginning have laid out already.
+pub(super) fn without_those_of(beginning: &Plan, mut tasks: Vec<NewTask>) -> Result<Vec<NewTask>, media::Error> {
+    let there: HashSet<TaskRef> = beginning_tasks(beginning)?.iter().map(|task| task.task).collect();
+    tasks.retain(|task| !there.contains(&task.task));
+    Ok(tasks)
+}
+
+/// The plan that comes after the one of this number: it reaches further, and the last one to the source's end.
+pub(super) fn next_plan(number: i32, ready_at: ReadyAt) -> NewTask {
+    let task = TaskRef {
         kind: TaskKind::Plan,
-        index: 1,
+        index: number.saturating_add(1),
+    };
+    NewTask {
+        ready_at,
+        ..NewTask::new(task, planned())
     }
 }
 

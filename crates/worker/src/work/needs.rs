@@ -1,5 +1,6 @@
 //! Which bytes of the source a task reads beside its index: it can begin when they are there.
 
+use reelway_catalog::Task;
 use reelway_domain::{Offset, ReadyAt, TaskKind};
 use reelway_media::{self as media, ByteRange, ChunkPlan, Plan, PlanView, VideoPlan};
 
@@ -13,10 +14,43 @@ pub(super) fn ranges(plan: &Plan, kind: TaskKind, index: i32) -> Option<Vec<Byte
     if plan.view == PlanView::Whole {
         return None;
     }
-    if plan.view == PlanView::Prefix {
-        let is_laid_out = matches!(kind, TaskKind::Lead | TaskKind::Video | TaskKind::Audio);
-        return is_laid_out.then(|| plan.index_bytes.clone());
+    media_ranges(plan, kind, index)
+}
+
+/// The same for an attempt at it. Of a source that is made of pieces, a second attempt reads all of them up to its own: whatever the
+/// first one failed by isn't that some were left out.
+pub(super) fn ranges_of(plan: &Plan, task: &Task) -> Option<Vec<ByteRange>> {
+    let ranges = ranges(plan, task.kind, task.index)?;
+    if plan.view == PlanView::Prefix && task.attempt > 1 {
+        return Some(from_start(&ranges));
     }
+    Some(ranges)
+}
+
+fn from_start(ranges: &[ByteRange]) -> Vec<ByteRange> {
+    let end = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+    vec![ByteRange { start: 0, end }]
+}
+
+/// What a task of a plan reads of a source that is complete, its outline included; `None` if it needs all of it.
+pub(super) fn windows(plan: &Plan, task: &Task) -> Option<Vec<ByteRange>> {
+    if plan.view == PlanView::Prefix {
+        return ranges(plan, task.kind, task.index).map(|ranges| from_start(&ranges));
+    }
+    if plan.index_bytes.is_empty() {
+        return None;
+    }
+    let media = match task.kind {
+        TaskKind::Lead | TaskKind::Video => {
+            let index = usize::try_from(task.index).ok()?;
+            vec![media::chunk_bytes(plan.video.as_ref()?, index, task.attempt)?]
+        }
+        kind => media_ranges(plan, kind, task.index)?,
+    };
+    Some([&plan.index_bytes[..], &media].concat())
+}
+
+fn media_ranges(plan: &Plan, kind: TaskKind, index: i32) -> Option<Vec<ByteRange>> {
     let index = usize::try_from(index).ok()?;
     match kind {
         TaskKind::Lead | TaskKind::Video => chunk(plan.video.as_ref()?, index).map(|bytes| vec![bytes]),

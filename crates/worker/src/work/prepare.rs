@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use reelway_catalog::Effect;
-use reelway_domain::{NewTask, RenditionInfo, SourceInfo, TaskKind, TaskRef};
+use reelway_domain::{NewTask, RenditionInfo, SourceInfo, TaskKind};
 use reelway_media::{self as media, Plan, Probe, Workspace};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Done, Ended, Job, StoredPlan, graph, internal, json,
+    Done, Ended, Job, StoredPlan, graph, growing, internal, json,
     results::{all_tasks, result},
-    view::{self, View},
+    view::View,
 };
 
 /// A probe as it is stored.
@@ -42,7 +42,7 @@ pub(super) async fn probe(job: &Job, scratch: &Path, cancel: &CancellationToken)
     })
 }
 
-async fn look(work: &Workspace<'_>, view: &View) -> Result<Probe, media::Error> {
+pub(super) async fn look(work: &Workspace<'_>, view: &View) -> Result<Probe, media::Error> {
     if view.is_beginning {
         media::probe_beginning(work).await
     } else {
@@ -52,9 +52,8 @@ async fn look(work: &Workspace<'_>, view: &View) -> Result<Probe, media::Error> 
 
 /// Plans as much as can be planned by now.
 pub(super) async fn plan(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Ended, media::Error> {
-    let (kind, index) = (job.claim.task.kind, job.claim.task.index);
-    if (TaskRef { kind, index }) == graph::further() {
-        return further(job, scratch, cancel).await.map(Ended::Done);
+    if job.claim.task.index > 0 {
+        return growing::plan(job, scratch, cancel).await;
     }
     let stored: Option<StoredProbe> = result(&all_tasks(job).await?, TaskKind::Probe)?;
     let stored = stored.ok_or_else(|| internal(&"the probe has no result"))?;
@@ -69,18 +68,10 @@ pub(super) async fn plan(job: &Job, scratch: &Path, cancel: &CancellationToken) 
     };
     let laid = match &view.index {
         None => whole(job, &probe, scratch, cancel).await?,
-        Some(index) if view.is_beginning => {
-            let [there] = index.ranges[..] else {
-                return Err(internal(&"a beginning has no holes").into());
-            };
-            let plan = media::make_first_plan(&work, &probe, &job.claim.job.ladder, there).await?;
-            let Some(plan) = plan else {
-                return Ok(Ended::Postponed(view::later(there.end, u64::MAX, there.end)));
-            };
-            let mut laid = laid(job, plan.clone(), None, Some(index.digest.clone()))?;
-            laid.tasks = graph::first_tasks(&plan)?;
-            laid
-        }
+        Some(_) if view.is_beginning => match growing::first(job, &work, &probe).await? {
+            Ok(laid) => laid,
+            Err(ready_at) => return Ok(Ended::Postponed(ready_at)),
+        },
         Some(index) => {
             let plan = media::make_early_plan(&work, &probe, &job.claim.job.ladder, index.ranges.clone()).await?;
             laid(job, plan, None, Some(index.digest.clone()))?
@@ -97,39 +88,6 @@ pub(super) async fn plan(job: &Job, scratch: &Path, cancel: &CancellationToken) 
     }))
 }
 
-/// Plans all of a source that has a first plan. If that is its beginning, the rest is laid out behind what there is; otherwise
-/// everything is made anew.
-async fn further(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Done, media::Error> {
-    let (source, first) = (job.source_path()?, job.plan()?.plan);
-    let work = job.workspace(&source, scratch, cancel);
-    let probe = media::probe(&work).await?;
-    let plan = media::make_further_plan(&work, &probe, &job.claim.job.ladder).await?;
-    let effect = if first.is_beginning_of(&plan) {
-        let there: Vec<TaskRef> = graph::first_tasks(&first)?.iter().map(|task| task.task).collect();
-        let mut laid = laid(job, plan, None, None)?;
-        laid.tasks.retain(|task| !there.contains(&task.task));
-        Effect::Extended {
-            plan: laid.plan,
-            source: laid.source,
-            renditions: laid.renditions,
-            tasks: laid.tasks,
-        }
-    } else {
-        tracing::info!(job.id = %job.claim.job.id, "the file goes on otherwise than it began, all is made anew");
-        let laid = whole(job, &probe, scratch, cancel).await?;
-        Effect::Replanned {
-            plan: laid.plan,
-            source: laid.source,
-            renditions: laid.renditions,
-            tasks: laid.tasks,
-        }
-    };
-    Ok(Done {
-        result: "{}".to_owned(),
-        effect,
-    })
-}
-
 /// The plan of a whole file.
 pub(super) async fn whole(
     job: &Job,
@@ -137,6 +95,27 @@ pub(super) async fn whole(
     scratch: &Path,
     cancel: &CancellationToken,
 ) -> Result<Laid, media::Error> {
+    let ladder = &job.claim.job.ladder;
+    if let View {
+        path,
+        windows: Some(windows),
+        ..
+    } = job.view()?
+    {
+        let work = job.workspace(path, scratch, cancel);
+        if let Some(plan) = media::make_windowed_plan(&work, probe, ladder, &windows.ranges).await? {
+            return laid(job, plan, None, None);
+        }
+        job.see_all(scratch).await?;
+        let source = job.source_path()?;
+        let probe = media::probe(&job.workspace(&source, scratch, cancel)).await?;
+        return whole_of(job, &probe, scratch, cancel).await;
+    }
+    whole_of(job, probe, scratch, cancel).await
+}
+
+/// The same of one of which every byte can be read.
+async fn whole_of(job: &Job, probe: &Probe, scratch: &Path, cancel: &CancellationToken) -> Result<Laid, media::Error> {
     let source = job.source_path()?;
     let work = job.workspace(&source, scratch, cancel);
     let (plan, mezzanine) = media::make_plan(&work, probe, &job.claim.job.ladder).await?;
@@ -147,7 +126,12 @@ pub(super) async fn whole(
     laid(job, plan, mezzanine, None)
 }
 
-fn laid(job: &Job, plan: Plan, mezzanine: Option<String>, index_digest: Option<String>) -> Result<Laid, media::Error> {
+pub(super) fn laid(
+    job: &Job,
+    plan: Plan,
+    mezzanine: Option<String>,
+    index_digest: Option<String>,
+) -> Result<Laid, media::Error> {
     Ok(Laid {
         source: plan.source.clone(),
         renditions: renditions(&plan),

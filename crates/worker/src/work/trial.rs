@@ -16,6 +16,8 @@ pub(super) async fn trial(job: &Job, scratch: &Path, cancel: &CancellationToken)
     let work = job.workspace(&source, scratch, cancel);
     let trial = match media::try_out(&work, &stored.plan, |progress| job.tell(&progress)).await {
         Ok(trial) => trial,
+        // What is not seen of the source may be what it failed by.
+        Err(error) if job.may_see_more(&error) => return Err(error),
         Err(media::Error::Failed { failure, .. }) => {
             tracing::warn!(%failure, job.id = %job.claim.job.id, "trial failed, the ladder's caps are used");
             Trial::default()

@@ -6,20 +6,22 @@
 
 use std::{
     fs::File,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
 use reelway_blob::{ArrivedBytes, ArrivedRun, BlobError, BucketStore, DiskStore, RunPlace, SourcePlace, Store};
 use reelway_catalog::Upload;
-use reelway_domain::{Failure, Offset, ReadyAt, Reason, TaskKind, UploadState};
+use reelway_domain::{Failure, Offset, ReadyAt, Reason, SourceState, TaskKind, UploadState};
 use reelway_media::{self as media, Arrived, ByteRange, Layout};
 
-use super::{Job, internal, needs};
+use super::{
+    Job, internal, needs,
+    windows::{self, Windows},
+};
 
 /// The view's name in the scratch directory.
 const FILE_NAME: &str = "view";
-/// The name of a copy of the whole upload there.
-const COPY_NAME: &str = "source";
 /// A task that was too early waits for at least one part in so many more of what is there, so that looking costs little.
 const GROWTH_PARTS: u64 = 4;
 
@@ -27,10 +29,24 @@ const GROWTH_PARTS: u64 = 4;
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) path: PathBuf,
-    /// The index that was seen; `None` if `path` is the whole upload.
+    /// The index that was seen of an upload that arrives; `None` if it is complete.
     pub(super) index: Option<SeenIndex>,
     /// The file is the beginning of a source that is made of pieces, and not an index with holes.
     pub(super) is_beginning: bool,
+    /// What is there of a complete upload; `None` if that is all, or the upload arrives.
+    pub(super) windows: Option<Windows>,
+}
+
+impl View {
+    /// All of a complete upload.
+    pub(super) fn whole(path: PathBuf) -> Self {
+        Self {
+            path,
+            index: None,
+            is_beginning: false,
+            windows: None,
+        }
+    }
 }
 
 /// The index of a file that arrives.
@@ -51,7 +67,7 @@ pub(super) enum Sight {
 /// The source as this task can see it by now.
 pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error> {
     if job.claim.upload.state == UploadState::Complete {
-        return whole(job, &job.claim.upload, scratch).await;
+        return complete(job, &job.claim.upload, scratch).await;
     }
     let catalog = &job.worker.catalog;
     let upload = catalog.upload(&job.claim.upload.tenant, job.claim.upload.id).await;
@@ -59,13 +75,13 @@ pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error>
     match upload.state {
         UploadState::Receiving => {}
         UploadState::Complete => {
-            return whole(job, &upload, scratch).await;
+            return complete(job, &upload, scratch).await;
         }
         // The job ends with it.
         UploadState::Failed | UploadState::Aborted | UploadState::Expired => return Err(media::Error::Cancelled),
     }
-    // As long as the length isn't known, what is there is all that can be said of it.
-    let size = upload.size.map_or(upload.durable_offset.as_u64(), i64::unsigned_abs);
+    // Where the file ends at the latest.
+    let size = upload.size.map_or(u64::MAX, i64::unsigned_abs);
     let Some(runs) = runs(job, &upload, size).await? else {
         return Ok(Sight::NotYet(ReadyAt::Offset(upload.durable_offset)));
     };
@@ -74,41 +90,64 @@ pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error>
         tail: upload.tail_offset.map_or(size, Offset::as_u64),
         size,
     };
-    // Where the file ends at the latest.
-    let limit = upload.size.map_or(u64::MAX, i64::unsigned_abs);
     let wanted = wanted(job)?;
     let path = scratch.join(FILE_NAME);
-    let made = tokio::task::spawn_blocking(move || make(runs, &there, limit, wanted, path));
+    let made = tokio::task::spawn_blocking(move || make(runs, &there, wanted, path));
     made.await.map_err(|error| internal(&error))?
 }
 
-/// All of a complete upload.
-async fn whole(job: &Job, upload: &Upload, scratch: &Path) -> Result<Sight, media::Error> {
+/// A complete upload.
+async fn complete(job: &Job, upload: &Upload, scratch: &Path) -> Result<Sight, media::Error> {
     let place = SourcePlace {
         upload: upload.id,
         file: upload.file_epoch,
         key: upload.source_key.clone(),
     };
-    let path = job.worker.store.source_file(&place, &scratch.join(COPY_NAME)).await;
-    let path = path.map_err(Failure::from)?;
-    Ok(Sight::Ready(View {
-        path,
-        index: None,
-        is_beginning: false,
+    let store = match upload.source_state {
+        SourceState::Stored => Some(&job.worker.store),
+        SourceState::Archived => job.worker.archive.as_ref(),
+        SourceState::Removed => None,
+    };
+    let gone = || match upload.source_state {
+        SourceState::Removed => Failure::new(Reason::SourceRemoved, "the source was removed; upload the file again"),
+        SourceState::Stored | SourceState::Archived => Failure::new(
+            Reason::StoreUnavailable,
+            "the source is in the archive store, which this worker doesn't have",
+        ),
+    };
+    let store = store.ok_or_else(gone)?;
+    Ok(Sight::Ready(match store.source(&place).map_err(Failure::from)? {
+        RunPlace::File(path) => View::whole(path),
+        RunPlace::Object(source) => windows::of(job, upload, source, scratch).await?,
     }))
+}
+
+/// These bytes of a file, with their digest.
+pub(super) async fn seen_of(path: PathBuf, ranges: Vec<ByteRange>) -> Result<SeenIndex, media::Error> {
+    let look = move || {
+        let (bytes, _) = whole_file(path)?;
+        seen(&bytes, ranges).map_err(|error| unreadable(&error))
+    };
+    let looked = tokio::task::spawn_blocking(look).await;
+    Ok(looked.map_err(|error| internal(&error))??)
+}
+
+/// A file of which every byte is there, and its length.
+fn whole_file(path: PathBuf) -> Result<(ArrivedBytes, u64), Failure> {
+    let size = std::fs::metadata(&path).map_err(|error| unreadable(&error))?.len();
+    let run = ArrivedRun {
+        place: RunPlace::File(path),
+        from: 0,
+        to: size,
+        origin: 0,
+    };
+    Ok((ArrivedBytes::open(vec![run]).map_err(Failure::from)?, size))
 }
 
 /// The index of a file that is there whole, as it would be seen while it arrives; `None` if it would not.
 pub(super) async fn whole_index(path: PathBuf) -> Result<Option<SeenIndex>, media::Error> {
     let look = move || {
-        let size = std::fs::metadata(&path).map_err(|error| unreadable(&error))?.len();
-        let run = ArrivedRun {
-            place: RunPlace::File(path),
-            from: 0,
-            to: size,
-            origin: 0,
-        };
-        let bytes = ArrivedBytes::open(vec![run]).map_err(Failure::from)?;
+        let (bytes, size) = whole_file(path)?;
         let there = Arrived {
             prefix: size,
             tail: size,
@@ -141,7 +180,7 @@ fn wanted(job: &Job) -> Result<Wanted, media::Error> {
         return Ok(Wanted::Index);
     }
     let stored = job.plan()?;
-    let ranges = needs::ranges(&stored.plan, task.kind, task.index);
+    let ranges = needs::ranges_of(&stored.plan, task);
     Ok(match (stored.index_digest, ranges) {
         (Some(digest), Some(ranges)) => {
             let index = SeenIndex {
@@ -233,27 +272,21 @@ impl Unseen {
     }
 }
 
-fn make(
-    runs: Vec<ArrivedRun>,
-    there: &Arrived,
-    limit: u64,
-    wanted: Wanted,
-    path: PathBuf,
-) -> Result<Sight, media::Error> {
-    match look(runs, there, limit, wanted, path) {
+fn make(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, path: PathBuf) -> Result<Sight, media::Error> {
+    match look(runs, there, wanted, path) {
         Ok(sight) => Ok(sight),
         Err(Unseen::Gone) => Ok(Sight::NotYet(later(
             there.prefix,
-            limit,
+            there.size,
             there.prefix.saturating_add(1),
         ))),
         Err(Unseen::Failed(error)) => Err(error),
     }
 }
 
-fn look(runs: Vec<ArrivedRun>, there: &Arrived, limit: u64, wanted: Wanted, path: PathBuf) -> Result<Sight, Unseen> {
+fn look(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, path: PathBuf) -> Result<Sight, Unseen> {
     let (of_store, of_reading) = (Unseen::of_store, |error: std::io::Error| Unseen::of_reading(&error));
-    let not_yet = |offset: u64| Ok(Sight::NotYet(later(there.prefix, limit, offset)));
+    let not_yet = |offset: u64| Ok(Sight::NotYet(later(there.prefix, there.size, offset)));
     let (index, media) = match wanted {
         Wanted::Whole => return Ok(Sight::NotYet(ReadyAt::Complete)),
         Wanted::Media { index, ranges } => (Some(index), ranges),
@@ -272,9 +305,9 @@ fn look(runs: Vec<ArrivedRun>, there: &Arrived, limit: u64, wanted: Wanted, path
     let ranges = match layout(&bytes, there).map_err(of_reading)? {
         Layout::Later(offset) => return not_yet(offset),
         Layout::Complete => return Ok(Sight::NotYet(ReadyAt::Complete)),
-        Layout::Pieces(end) => return beginning(&bytes, end, index, path),
+        Layout::Pieces(end) => return beginning(&bytes, end, index, &media, path),
         // Of a file whose length isn't known nobody knows how long its sparse copy would have to be.
-        Layout::Indexed(_) if limit == u64::MAX => return Ok(Sight::NotYet(ReadyAt::Complete)),
+        Layout::Indexed(_) if there.size == u64::MAX => return Ok(Sight::NotYet(ReadyAt::Complete)),
         Layout::Indexed(ranges) => ranges,
     };
     let seen = seen(&bytes, ranges).map_err(of_reading)?;
@@ -290,11 +323,19 @@ fn look(runs: Vec<ArrivedRun>, there: &Arrived, limit: u64, wanted: Wanted, path
         path,
         index: Some(seen),
         is_beginning: false,
+        windows: None,
     }))
 }
 
-/// The first pieces of a file: as many as there are, or as many as were planned for.
-fn beginning(bytes: &ArrivedBytes, end: u64, planned: Option<SeenIndex>, path: PathBuf) -> Result<Sight, Unseen> {
+/// The first pieces of a file, all that are there; or those that tell of the whole file and those that a task was planned for, with
+/// something in place of the others that readers pass over.
+fn beginning(
+    bytes: &ArrivedBytes,
+    end: u64,
+    planned: Option<SeenIndex>,
+    media: &[ByteRange],
+    path: PathBuf,
+) -> Result<Sight, Unseen> {
     let ranges = match &planned {
         Some(planned) => planned.ranges.clone(),
         None => vec![ByteRange { start: 0, end }],
@@ -303,21 +344,41 @@ fn beginning(bytes: &ArrivedBytes, end: u64, planned: Option<SeenIndex>, path: P
     if planned.is_some_and(|planned| planned != seen) {
         return Ok(Sight::NotYet(ReadyAt::Complete));
     }
-    let file = File::create(&path).map_err(|error| Unseen::Failed(unreadable(&error).into()))?;
-    for range in &seen.ranges {
-        let copied = bytes.copy(&file, &path, range.start, range.end);
-        copied.map_err(Unseen::of_store)?;
+    let failed = |error: std::io::Error| Unseen::Failed(unreadable(&error).into());
+    let file = File::create(&path).map_err(failed)?;
+    let mut mark = [0; 4];
+    bytes
+        .read_exact_at(0, &mut mark)
+        .map_err(|error| Unseen::of_reading(&error))?;
+    let mut ranges = [&seen.ranges[..], media].concat();
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut at = 0;
+    for range in ranges.into_iter().filter(|range| range.end > 0) {
+        let mut start = range.start.max(at);
+        match media::passed_over(mark, start - at) {
+            Some(header) => file.write_all_at(&header, at).map_err(failed)?,
+            None => start = at,
+        }
+        if range.end > start {
+            bytes.copy(&file, &path, start, range.end).map_err(Unseen::of_store)?;
+            at = range.end;
+        }
     }
     Ok(Sight::Ready(View {
         path,
         index: Some(seen),
         is_beginning: true,
+        windows: None,
     }))
 }
 
 /// When to look again at the earliest: when so much is needed of a file of which `prefix` is there and which ends at `limit`.
 pub(super) fn later(prefix: u64, limit: u64, needed: u64) -> ReadyAt {
-    let offset = needed.max(prefix.saturating_add(prefix / GROWTH_PARTS));
+    at_offset(needed.max(prefix.saturating_add(prefix / GROWTH_PARTS)), limit)
+}
+
+/// When so much is there of a file that ends at `limit`.
+pub(super) fn at_offset(offset: u64, limit: u64) -> ReadyAt {
     match i64::try_from(offset) {
         Ok(offset) if offset.unsigned_abs() <= limit => ReadyAt::Offset(Offset(offset)),
         _ => ReadyAt::Complete,

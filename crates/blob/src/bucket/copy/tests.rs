@@ -2,7 +2,7 @@ use object_store::ObjectStoreExt as _;
 use reelway_domain::{Staged, UploadId, WriterEpoch};
 
 use super::*;
-use crate::bucket::tests::{content, store};
+use crate::{bucket::tests::content, testing::At};
 
 const MIB: u64 = 1 << 20;
 
@@ -90,7 +90,7 @@ fn where_parts_must_be_equal_they_are() {
 
 #[tokio::test]
 async fn the_store_copies_a_range_of_what_it_has() {
-    let (store, content) = (store(None).await, content(30 << 20, 5));
+    let (store, content) = (At::S3.store(None).await, content(30 << 20, 5));
     let source = store.inner.names.upload(UploadId::new()).join("source-1");
     store.inner.objects.put(&source, content.clone().into()).await.unwrap();
     let nothing = Staged {
@@ -128,8 +128,21 @@ async fn the_store_copies_a_range_of_what_it_has() {
 }
 
 #[tokio::test]
+async fn google_is_not_asked_to_copy() {
+    let store = At::Google.store(None).await;
+    let nothing = Staged {
+        multipart: None,
+        parts: Vec::new(),
+        rests: Vec::new(),
+        next_number: 1,
+    };
+    let writer = store.writer(UploadId::new(), WriterEpoch(1), None, nothing, false);
+    assert_eq!(writer.filling().await, None);
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_not_copied() {
-    let store = store(None).await;
+    let store = At::S3.store(None).await;
     let nothing = Staged {
         multipart: None,
         parts: Vec::new(),
@@ -149,7 +162,7 @@ async fn what_is_not_there_is_not_copied() {
 /// A server that was paused, and that has the store copy something when another one has long taken over.
 #[tokio::test]
 async fn what_a_displaced_writer_has_copied_counts_for_nothing() {
-    let (store, id) = (store(None).await, UploadId::new());
+    let (store, id) = (At::S3.store(None).await, UploadId::new());
     let (right, wrong) = (content(10 << 20, 1), content(10 << 20, 2));
     let others = store.inner.names.upload(UploadId::new());
     for (name, content) in [("right", &right), ("wrong", &wrong)] {

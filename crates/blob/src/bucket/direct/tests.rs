@@ -1,9 +1,14 @@
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::*;
-use crate::bucket::tests::{content, store};
+use crate::{
+    bucket::tests::content,
+    testing::{At, on_each},
+};
 
 const MIB: usize = 1 << 20;
+
+on_each!(parts_beyond_a_page_are_found);
 
 /// What a browser would do: a plain PUT. Gives the status and the ETag.
 async fn put(store: &BucketStore, url: &str, body: impl Into<bytes::Bytes>) -> (u16, String) {
@@ -22,7 +27,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn a_client_puts_parts_that_are_listed() {
-    let store = store(None).await;
+    let store = At::S3.store(None).await;
     assert!(store.takes_direct_parts());
     let (id, content) = (UploadId::new(), content(5 * MIB, 3));
     let multipart = store.begin_multipart(id, WriterEpoch(1)).await.unwrap();
@@ -54,7 +59,7 @@ async fn a_client_puts_parts_that_are_listed() {
 
 #[tokio::test]
 async fn a_url_is_for_one_part_for_a_while() {
-    let store = store(None).await;
+    let store = At::S3.store(None).await;
     let multipart = store.begin_multipart(UploadId::new(), WriterEpoch(1)).await.unwrap();
     let url = store.sign_part(&multipart, 2, HOUR).await.unwrap();
     for (what, url, body) in [
@@ -85,8 +90,13 @@ async fn a_url_is_for_one_part_for_a_while() {
 }
 
 #[tokio::test]
-async fn parts_beyond_a_page_are_found() {
-    let store = store(None).await;
+async fn google_takes_none() {
+    let store = At::Google.store(None).await;
+    assert!(!store.takes_direct_parts());
+}
+
+async fn parts_beyond_a_page_are_found(at: At) {
+    let store = at.store(None).await;
     let multipart = store.begin_multipart(UploadId::new(), WriterEpoch(1)).await.unwrap();
     let key = Path::from(multipart.key.as_str());
     let multiparts = &store.inner.multiparts;

@@ -148,8 +148,11 @@ async fn what_the_bucket_refuses_is_put_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_there_is_no_bucket_the_server_takes_the_bytes() {
-    let node = Node::start().await;
-    let (cli, content) = (Cli::of(&node), Bytes::from(noise(7, 3 << 20)));
+    server_takes_the_bytes(&Node::start().await).await;
+}
+
+pub(super) async fn server_takes_the_bytes(node: &Node) {
+    let (cli, content) = (Cli::of(node), Bytes::from(noise(7, 3 << 20)));
     let ended = cli.run(args(&cli.file("small.bin", &content))).await;
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     let told = ended
@@ -157,8 +160,8 @@ async fn where_there_is_no_bucket_the_server_takes_the_bytes() {
         .iter()
         .any(|line| line.contains("the bytes go through the server"));
     assert!(told, "{ended:#?}");
-    assert_eq!(upload_of(&node, &ended.json()).await.state(), v1::UploadState::Complete);
-    assert_eq!(counted(&node).await, (content.len() as f64, 0.0));
+    assert_eq!(upload_of(node, &ended.json()).await.state(), v1::UploadState::Complete);
+    assert_eq!(counted(node).await, (content.len() as f64, 0.0));
 }
 
 /// The bucket that the server has, and that this client can't reach.

@@ -17,7 +17,15 @@ const BYTES: usize = (20 << 20) + 7;
 
 /// Uploads a file while calls break, whose digest the server checks before it is complete.
 async fn uploads_while(seed: u64, faults: impl FnMut(S3Call) -> Option<S3Fault> + Send + 'static) {
-    let bucket = Bucket::new().await;
+    uploads_into(&Bucket::new().await, seed, faults).await;
+}
+
+/// The same into this bucket.
+pub(super) async fn uploads_into(
+    bucket: &Bucket,
+    seed: u64,
+    faults: impl FnMut(S3Call) -> Option<S3Fault> + Send + 'static,
+) {
     let node = Node::set_up(bucket.setup()).await;
     let content = Bytes::from(noise(seed, BYTES));
     bucket.proxy.breaks(faults);
@@ -42,7 +50,7 @@ pub(super) async fn upload(node: &Node, content: &Bytes) -> v1::Upload {
 }
 
 /// The same thing happens to the first calls of each kind.
-fn first_of_each(calls_max: usize, fault: S3Fault) -> impl FnMut(S3Call) -> Option<S3Fault> {
+pub(super) fn first_of_each(calls_max: usize, fault: S3Fault) -> impl FnMut(S3Call) -> Option<S3Fault> {
     let mut seen = HashMap::new();
     move |call| {
         let count = seen.entry(call).or_insert(0);

@@ -40,7 +40,7 @@ pub(super) async fn part(node: &Node, content: &[u8]) -> String {
 }
 
 /// Complete partial uploads, with all their bytes.
-async fn parts(node: &Node, sizes: &[usize]) -> (Vec<String>, Bytes) {
+pub(super) async fn parts(node: &Node, sizes: &[usize]) -> (Vec<String>, Bytes) {
     let content = Bytes::from(noise(7, sizes.iter().sum()));
     let (mut ids, mut begin) = (Vec::new(), 0);
     for size in sizes {
@@ -50,7 +50,7 @@ async fn parts(node: &Node, sizes: &[usize]) -> (Vec<String>, Bytes) {
     (ids, content)
 }
 
-async fn join(node: &Node, part_upload_ids: Vec<String>, preset: &str) -> v1::Upload {
+pub(super) async fn join(node: &Node, part_upload_ids: Vec<String>, preset: &str) -> v1::Upload {
     let request = v1::CreateUploadRequest {
         preset: preset.to_owned(),
         part_upload_ids,

@@ -1,25 +1,29 @@
-//! Bytes in the bucket of a real S3 server, behind a proxy that breaks what networks and servers break.
+//! Bytes in the bucket of a real S3 server, behind a proxy that breaks what networks and servers break; and in the same bucket as Google
+//! Cloud Storage would have it.
 
 mod calls;
 mod direct;
 mod direct_page;
 mod expired;
 mod faults;
+mod google;
 mod headers;
 mod joined;
 mod killed;
 mod memory;
 mod playing;
+mod sources;
 mod tiers;
+mod windows;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use reelway::v1;
 use reelway_blob::{BucketSettings, BucketStore, Held, Owner, What};
 use reelway_domain::{Offset, UploadId};
-use reelway_testkit::S3Proxy;
+use reelway_testkit::{GoogleStorage, S3Proxy};
 
 use crate::harness::{Setup, within};
 
@@ -31,6 +35,8 @@ pub(crate) struct Bucket {
     pub(crate) proxy: S3Proxy,
     url: String,
     endpoint: String,
+    /// What speaks as Google does between the proxy and the server, and the address that the store has there.
+    google: Option<(GoogleStorage, String)>,
 }
 
 impl Bucket {
@@ -55,14 +61,34 @@ impl Bucket {
             proxy: S3Proxy::before(server).await,
             url: format!("{url}{place}/{}", UploadId::new()),
             endpoint,
+            google: None,
         }
+    }
+
+    /// One that servers find in Google Cloud Storage.
+    pub(crate) async fn on_google() -> Self {
+        let (google, mut bucket) = (GoogleStorage::start(), Self::new().await);
+        let (_, name) = bucket.url.rsplit_once('/').expect("it has a name");
+        let store = google.store(name);
+        bucket.proxy = S3Proxy::before(google.address()).await;
+        bucket.google = Some((google, store));
+        bucket
+    }
+
+    /// What speaks as Google does.
+    fn google(&self) -> &GoogleStorage {
+        &self.google.as_ref().expect("it is one on Google").0
     }
 
     /// A server that has its bytes here, by way of the proxy.
     pub(crate) fn setup(&self) -> Setup {
-        Setup::default()
-            .option("--store", &self.url)
-            .option("--store-endpoint", self.proxy.url())
+        let setup = Setup::default().option("--store-endpoint", self.proxy.url());
+        match &self.google {
+            None => setup.option("--store", &self.url),
+            Some((google, store)) => setup
+                .option("--store", store)
+                .env("GOOGLE_SERVICE_ACCOUNT", google.key_file().to_string_lossy()),
+        }
     }
 
     /// Where it is in the eyes of whoever has no key.
@@ -71,7 +97,7 @@ impl Bucket {
         format!("{}{path}", self.endpoint)
     }
 
-    /// The store as it is, without the proxy.
+    /// The store as it is, without the proxy, and as the S3 server has it.
     async fn store(&self) -> BucketStore {
         let settings = BucketSettings {
             endpoint: Some(self.endpoint.parse().expect("a URL")),
@@ -101,5 +127,16 @@ impl Bucket {
         let reader = self.store().await.reader(&held.key);
         let read = reader.read_at(Offset::ZERO, content.len()).await;
         assert!(read.expect("the bytes") == *content, "the bucket has other bytes");
+    }
+}
+
+/// Whatever a server does: nothing is asked of Google that its API doesn't have, also if nobody minds that it is refused.
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        if let Some((google, _)) = &self.google
+            && !thread::panicking()
+        {
+            assert_eq!(google.take_refused(), [] as [String; 0]);
+        }
     }
 }

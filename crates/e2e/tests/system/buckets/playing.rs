@@ -20,8 +20,12 @@ const BROKEN_BYTES: usize = 400;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_way_of_the_server() {
-    let bucket = Bucket::new().await;
-    let played = Played::on(&bucket, bucket.setup()).await;
+    plays_by_way_of_the_server(&Bucket::new().await).await;
+}
+
+/// Makes a video, and gets all of it from the server.
+pub(super) async fn plays_by_way_of_the_server(bucket: &Bucket) {
+    let played = Played::on(bucket, bucket.setup()).await;
     for piece in played.pieces().await {
         drop(bucket.proxy.take_calls());
         let answer = get(&piece.url).await;
@@ -57,9 +61,13 @@ async fn by_way_of_the_server_while_answers_break() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_signed_addresses() {
-    let bucket = Bucket::new().await;
+    plays_under_signed_addresses(&Bucket::new().await).await;
+}
+
+/// Makes a video, and gets all of it from the bucket, where the server sends to.
+pub(super) async fn plays_under_signed_addresses(bucket: &Bucket) {
     let setup = bucket.setup().option("--playback-delivery", "presigned");
-    let played = Played::on(&bucket, setup.option("--playback", "signed")).await;
+    let played = Played::on(bucket, setup.option("--playback", "signed")).await;
     for piece in played.pieces().await {
         drop(bucket.proxy.take_calls());
         let answer = get(&piece.url).await;

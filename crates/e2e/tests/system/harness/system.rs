@@ -142,7 +142,9 @@ impl System {
             _ => Catalog::Own(Postgres::start().await),
         };
         let mut options = shape.options;
-        options.extend(["--store".to_owned(), format!("file://{}?shared=true", store.display())]);
+        if !options.iter().any(|option| option == "--store") {
+            options.extend(["--store".to_owned(), format!("file://{}?shared=true", store.display())]);
+        }
         // Nobody balances load here, so nobody has to hear that a server is about to go. An option may say otherwise.
         let mut env = [("REELWAY_LAME_DUCK", "0s"), ("REELWAY_WORKER_SLOTS", "1")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
