@@ -4,7 +4,7 @@
 //! the rest of it. Within a kind, a task counts by how much of the source it turns into renditions; if none does, each task
 //! counts the same. A
 //! task that succeeded is done in full, one that runs as far as its newest sample says, any other not at all. Until the
-//! plan is there, everything that it may add is expected.
+//! whole plan is there, everything that it may add is expected, and of a plan that grows with the bytes nobody knows how much.
 
 use std::collections::HashMap;
 
@@ -12,6 +12,9 @@ use reelway_domain::{JobState, LeaseEpoch, TaskId, TaskKind, TaskState, limits};
 
 /// What a job that has not succeeded stays below, in percent.
 const UNFINISHED_MAX: f64 = 99.9;
+
+/// How much what is planned counts while the plan grows with the bytes.
+const GROWING_SHARE: f64 = 0.5;
 
 /// What matters of a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +110,8 @@ fn percent(state: JobState, parts: &[Part], samples: &HashMap<TaskId, Running>) 
         return 100.0;
     }
     let of_kind = |kind| parts.iter().filter(move |part| counted_as(part.kind) == kind);
-    let planned = of_kind(TaskKind::Plan).any(|part| part.state == TaskState::Succeeded);
+    // The last plan brings it along.
+    let planned = of_kind(TaskKind::Package).next().is_some();
     let has_video = !planned || of_kind(TaskKind::Video).next().is_some();
     let (mut whole, mut done) = (0.0, 0.0);
     for kind in TaskKind::ALL.iter().copied() {
@@ -116,7 +120,9 @@ fn percent(state: JobState, parts: &[Part], samples: &HashMap<TaskId, Running>) 
             whole += share(kind, has_video);
         }
         if exists {
-            done += share(kind, has_video) * done_share(of_kind(kind), samples);
+            let grows = !planned && matches!(kind, TaskKind::Video | TaskKind::Audio);
+            let counts = if grows { GROWING_SHARE } else { 1.0 };
+            done += counts * share(kind, has_video) * done_share(of_kind(kind), samples);
         }
     }
     (100.0 * done / whole).clamp(0.0, UNFINISHED_MAX)
@@ -210,6 +216,24 @@ mod tests {
             measure(JobState::Succeeded, &parts, &HashMap::new()).percent.to_bits(),
             100.0_f64.to_bits()
         );
+    }
+
+    #[test]
+    fn what_a_growing_plan_has_so_far_is_not_all() {
+        let done = |kind, weight_ms| part(kind, TaskState::Succeeded, weight_ms);
+        let mut parts = vec![
+            done(TaskKind::Probe, 0),
+            done(TaskKind::Plan, 0),
+            done(TaskKind::Video, 9_000),
+        ];
+        parts.push(part(TaskKind::Plan, TaskState::Queued, 0));
+        let growing = at(&parts);
+        assert!((40.0..50.0).contains(&growing), "{growing}");
+        // As much again, and the rest of the graph.
+        parts[3].state = TaskState::Succeeded;
+        parts.push(part(TaskKind::Video, TaskState::Queued, 9_000));
+        parts.push(part(TaskKind::Package, TaskState::Queued, 0));
+        assert!(at(&parts) > growing, "{} after {growing}", at(&parts));
     }
 
     #[test]
