@@ -1,7 +1,5 @@
 //! What players make of results: hls.js and Shaka Player in a headless Chromium, over HLS and DASH.
 
-mod judged;
-
 use std::{
     path::{Path, PathBuf},
     time::Duration,
