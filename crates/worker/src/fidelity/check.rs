@@ -190,6 +190,7 @@ pub(super) fn continuous(track: &Track) {
         listed += segment.duration;
         for sample in &segment.samples {
             assert_eq!(sample.decoded_at, next, "segment {n}");
+            assert!(sample.duration > 0, "segment {n}: two samples are decoded at one time");
             next += sample.duration;
             let late = track.seconds(sample.decoded_at - sample.shown_at);
             // Where frames last long, so do those that are decoded before their time.

@@ -18,8 +18,11 @@ use super::{
 /// Where fields stand behind the type of their box (ISO/IEC 14496-12): the version and flags come first.
 const FIRST: usize = 4;
 const SECOND: usize = 8;
-/// The flags of the first sample in a `trun` that has them after the count and the offset.
-const FIRST_FLAGS: usize = 12;
+/// In a `trun`, behind the count and the offset: duration, size, flags and composition offset of each sample.
+const FIRST_DURATION: usize = 12;
+const FIRST_FLAGS: usize = 20;
+const SECOND_DURATION: usize = 28;
+const SECOND_COMPOSITION: usize = 40;
 
 /// A copy of a result, whose files can be changed.
 struct Copy {
@@ -259,6 +262,13 @@ fn segment(copy: &Copy) {
             add(body, FIRST_FLAGS, NOT_SYNC);
         },
     );
+    copy.box_found(name, "two samples that are decoded at one time", b"trun", |body| {
+        let duration = u32::from_be_bytes(*body[FIRST_DURATION..].first_chunk().unwrap());
+        body[FIRST_DURATION..][..4].fill(0);
+        // They are shown when they were.
+        add(body, SECOND_DURATION, duration);
+        add(body, SECOND_COMPOSITION, duration);
+    });
     copy.found(name, "a first picture that is no IDR", |bytes| {
         let mut bytes = bytes.to_vec();
         let mut at = bytes.windows(4).position(|kind| kind == b"mdat").unwrap() + 4;
