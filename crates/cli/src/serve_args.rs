@@ -119,7 +119,7 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) preset_source: Option<Vec<String>>,
     /// The memory that all uploads into a bucket may take together in this process; clients are slowed down when it is used up,
-    /// and a file of N GiB needs N*0.3M at least [default: 128M]
+    /// and a file of N GiB needs N*0.3M at least [default: 64M]
     #[arg(long, value_name = "BYTES", env = "REELWAY_UPLOAD_MEMORY")]
     pub(crate) upload_memory: Option<ByteSize>,
     /// Run so many tasks at a time [default: one for each core, as far as the memory reaches]

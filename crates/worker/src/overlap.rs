@@ -121,6 +121,13 @@ async fn what_has_arrived_is_encoded_before_the_rest_is_there() {
         before.iter().all(|task| after.iter().any(|now| now.id == task.id)),
         "nothing was made anew"
     );
+    let ready_at = |kind| before.iter().find(|task| task.kind == kind).unwrap().ready_at_offset;
+    assert!(ready_at(TaskKind::Lead) < ready_at(TaskKind::Audio));
+    assert_eq!(
+        ready_at(TaskKind::Video),
+        ready_at(TaskKind::Audio),
+        "what playing doesn't begin with takes no slot from what it begins with"
+    );
     assert!(bench.is_empty(Path::new("scratch")), "attempts leave nothing behind");
 }
 

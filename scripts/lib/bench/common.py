@@ -36,6 +36,23 @@ class Process:
         count = 4 if with_children else 2
         return sum(int(field) for field in fields[11 : 11 + count]) / TICKS
 
+    def tree_cpu_seconds(self):
+        """The CPU time of this process and of all below it, those that still run included."""
+        parents, spent = {}, {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+                    fields = stat.read().rsplit(")", 1)[1].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it ended in between
+            parents[int(pid)], spent[int(pid)] = int(fields[1]), sum(map(int, fields[11:15]))
+        return sum(ticks for pid, ticks in spent.items() if self.is_above(pid, parents)) / TICKS
+
+    def is_above(self, pid, parents):
+        while pid in parents and pid != self.child.pid:
+            pid = parents[pid]
+        return pid == self.child.pid
+
     def peak_mib(self):
         return self.memory_mib("VmHWM")
 

@@ -51,15 +51,17 @@ def send(reelway, directory, clip, bytes_per_s, tail_first, overlap):
     size = os.path.getsize(clip)
     with Node(reelway, directory) as node:
         edge = Edge(node.line["http"])
-        before = node.cpu_seconds(with_children=True)
+        before = node.tree_cpu_seconds()
         upload = edge.create(size, "standard" if overlap else "none")
         started = time.time()
         if tail_first:
             edge.put_tail(upload, clip, index_start(clip), size)
         edge.write(upload, clip, bytes_per_s)
+        cpu_by_the_last_byte_s = node.tree_cpu_seconds()
         told = edge.get(f"/v1/uploads/{upload}")["upload"]
         job = edge.ended(told["jobId"] if overlap else edge.create_job(upload))
-        cpu_s = node.cpu_seconds(with_children=True) - before
+        cpu_after_all_s = node.tree_cpu_seconds()
+    left_s = (cpu_after_all_s - cpu_by_the_last_byte_s) / os.cpu_count()
     complete, playable, done = (seconds_of(text) for text in (told["completeTime"], job["playableTime"], job["finishTime"]))
     first = started + first_segment_bytes(clip) / bytes_per_s
     return {
@@ -68,7 +70,10 @@ def send(reelway, directory, clip, bytes_per_s, tail_first, overlap):
         "playable_after_end_s": round(playable - complete, 1),
         "done_after_end_s": round(done - complete, 1),
         "upload_s": round(complete - started, 1),
-        "cpu_s": round(cpu_s, 1),
+        # What was left to do after the last byte, had all cores been busy with it.
+        "work_left_s": round(left_s, 1),
+        "done_to_work_left": round((done - complete) / left_s, 2),
+        "cpu_s": round(cpu_after_all_s - before, 1),
     }
 
 

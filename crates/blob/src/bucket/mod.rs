@@ -49,7 +49,7 @@ pub use self::{
 };
 
 /// How much of all uploads may be in memory together if nothing else is said, in bytes.
-pub const UPLOAD_MEMORY_BYTES_DEFAULT: u64 = 128 << 20;
+pub const UPLOAD_MEMORY_BYTES_DEFAULT: u64 = 64 << 20;
 
 /// All bytes of a deployment, in one bucket below one prefix. Clones are the same store.
 #[derive(Debug, Clone)]

@@ -12,10 +12,10 @@ const EXCERPT_MS_MIN: i64 = 1000;
 const EXCERPT_MS_MAX: i64 = 2000;
 /// Of a shorter source no part is worth a trial, in milliseconds.
 const SOURCE_MS_MIN: i64 = 60_000;
-/// While a source arrives, a trial looks at so much of its beginning, in milliseconds.
-const ARRIVED_MS: i64 = 60_000;
+/// While a source arrives, a trial looks at so much of its beginning, in milliseconds: all rungs but the smallest wait for it.
+const ARRIVED_MS: i64 = 16_000;
 
-/// The chunks that a trial takes excerpts of: spread over the source, or over its first minute while it arrives. None if the
+/// The chunks that a trial takes excerpts of: spread over the source, or over its beginning while it arrives. None if the
 /// source is short or has one rung, whose cap stays the ladder's.
 #[must_use]
 pub fn trial_chunks(plan: &Plan) -> Vec<usize> {

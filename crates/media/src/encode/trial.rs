@@ -12,14 +12,31 @@ use crate::{
     plan::{SEGMENT_MS, ticks_to_ms},
 };
 
-/// What the highest need of the excerpts is multiplied with, in percent: for what was not looked at.
-const HEADROOM_PERCENT: u64 = 150;
-/// The same where little was looked at.
-const HEADROOM_PERCENT_MAX: u64 = 250;
 /// So many excerpts of a whole source tell enough.
 const ENOUGH: usize = 3;
-/// No cap goes below this part of the ladder's.
-const LADDER_PARTS: u32 = 4;
+
+/// Room for what was not looked at.
+#[derive(Debug, Clone, Copy)]
+struct Margin {
+    /// What the highest need of the excerpts is multiplied with, in percent.
+    headroom_percent: u64,
+    /// No cap goes below one part in so many of the ladder's.
+    ladder_parts: u32,
+}
+
+const OF_ENOUGH: Margin = Margin {
+    headroom_percent: 150,
+    ladder_parts: 4,
+};
+const OF_LITTLE: Margin = Margin {
+    headroom_percent: 250,
+    ladder_parts: 4,
+};
+/// What begins with a title says little of what follows.
+const OF_THE_BEGINNING: Margin = Margin {
+    headroom_percent: 250,
+    ladder_parts: 2,
+};
 
 /// What a trial found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -92,9 +109,12 @@ pub async fn try_out(
             look_at(work, &part, made.pieces, duration_ms, &mut found).await?;
         }
     }
-    let enough = looked_at >= ENOUGH && plan.view == PlanView::Whole;
-    let headroom = if enough { HEADROOM_PERCENT } else { HEADROOM_PERCENT_MAX };
-    Ok(conclude(&video.rungs, &found, headroom))
+    let margin = match plan.view {
+        PlanView::Index | PlanView::Prefix => OF_THE_BEGINNING,
+        PlanView::Whole if looked_at >= ENOUGH => OF_ENOUGH,
+        PlanView::Whole => OF_LITTLE,
+    };
+    Ok(conclude(&video.rungs, &found, margin))
 }
 
 /// Weighs what one excerpt became, and compares it with the excerpt at the size of the largest rung.
@@ -128,14 +148,14 @@ fn bits_per_second(weight: Weight, duration_ms: i64) -> u64 {
     per_second(weight.keyframe_bytes, SEGMENT_MS) + per_second(weight.other_bytes, duration_ms)
 }
 
-fn conclude(rungs: &[RungSize], found: &[Found], headroom_percent: u64) -> Trial {
+fn conclude(rungs: &[RungSize], found: &[Found], margin: Margin) -> Trial {
     let all_but_smallest = rungs.len().saturating_sub(1);
     let caps = rungs
         .iter()
         .zip(found)
         .take(all_but_smallest)
         .filter(|(_, found)| found.need > 0);
-    let caps = caps.map(|(rung, found)| (rung.name.clone(), cap(rung.bitrate_max, found.need, headroom_percent)));
+    let caps = caps.map(|(rung, found)| (rung.name.clone(), cap(rung.bitrate_max, found.need, margin)));
     let quality = rungs
         .iter()
         .zip(found)
@@ -146,11 +166,11 @@ fn conclude(rungs: &[RungSize], found: &[Found], headroom_percent: u64) -> Trial
     }
 }
 
-fn cap(ladder: u32, need: u64, headroom_percent: u64) -> u32 {
-    let wanted = need.saturating_mul(headroom_percent) / 100;
+fn cap(ladder: u32, need: u64, margin: Margin) -> u32 {
+    let wanted = need.saturating_mul(margin.headroom_percent) / 100;
     u32::try_from(wanted)
         .unwrap_or(u32::MAX)
-        .clamp(ladder / LADDER_PARTS, ladder)
+        .clamp(ladder / margin.ladder_parts, ladder)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of excerpts are small")]
@@ -169,9 +189,15 @@ mod tests {
 
     #[test]
     fn caps_have_room_and_bounds() {
-        assert_eq!(cap(4_000_000, 1_600_000, 150), 2_400_000);
-        assert_eq!(cap(4_000_000, 3_900_000, 150), 4_000_000, "never above the ladder's");
-        assert_eq!(cap(4_000_000, 10, 150), 1_000_000, "nor next to nothing");
+        assert_eq!(cap(4_000_000, 1_600_000, OF_ENOUGH), 2_400_000);
+        assert_eq!(
+            cap(4_000_000, 3_900_000, OF_ENOUGH),
+            4_000_000,
+            "never above the ladder's"
+        );
+        assert_eq!(cap(4_000_000, 10, OF_ENOUGH), 1_000_000, "nor next to nothing");
+        assert_eq!(cap(4_000_000, 1_200_000, OF_LITTLE), 3_000_000);
+        assert_eq!(cap(4_000_000, 10, OF_THE_BEGINNING), 2_000_000, "a title says little");
         let weight = Weight {
             keyframe_bytes: 50_000,
             other_bytes: 100_000,

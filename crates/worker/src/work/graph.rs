@@ -2,10 +2,14 @@
 
 use std::collections::HashSet;
 
-use reelway_domain::{Ladder, NewTask, ReadyAt, TaskKind, TaskRef};
+use reelway_domain::{Ladder, NewTask, Offset, ReadyAt, TaskKind, TaskRef};
 use reelway_media::{self as media, ChunkPlan, Plan, PlanView, Rungs, VideoPlan};
 
-use super::{audio::RUNS_PER_TRACK, internal, needs::ready_at};
+use super::{
+    audio::RUNS_PER_TRACK,
+    internal,
+    needs::{self, ready_at},
+};
 
 /// All tasks of a plan, each after its predecessors.
 pub(super) fn tasks(plan: &Plan, ladder: &Ladder) -> Result<Vec<NewTask>, media::Error> {
@@ -83,12 +87,32 @@ fn video(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
                 memory_mib: media::memory_mib(video, Rungs::Smallest),
                 ..task(TaskKind::Lead)
             });
-            // What is led can be watched already: the rest is wanted when all of it would have been seen.
+            // What is led can be watched already: the rest is wanted when all of it would have been seen, and doesn't take the
+            // slot from the sound of it.
             whole.due_ms += led_ms;
+            whole.ready_at = after_sound(whole.ready_at, plan, chunk);
         }
         tasks.push(whole);
     }
     Ok(tasks)
+}
+
+/// The later of a moment and when the sound of a chunk can be made: of each track, the run that it begins in. Sound that needs all
+/// of the source is not waited for.
+fn after_sound(ready_at: ReadyAt, plan: &Plan, chunk: &ChunkPlan) -> ReadyAt {
+    let start_ms = ms(chunk.start_ticks());
+    let sound = plan.audios.iter().enumerate().filter_map(|(track, audio)| {
+        let run = audio.runs.iter().rposition(|run| run.start_ms() <= start_ms)?;
+        let index = i32::try_from(track * RUNS_PER_TRACK + run).ok()?;
+        let ReadyAt::Offset(at) = needs::ready_at(plan, TaskKind::Audio, index) else {
+            return None;
+        };
+        Some(at)
+    });
+    match ready_at {
+        ReadyAt::Complete => ReadyAt::Complete,
+        ReadyAt::Offset(at) => ReadyAt::Offset(sound.fold(at, Offset::max)),
+    }
 }
 
 fn ms(ticks: i64) -> i64 {
@@ -116,11 +140,17 @@ fn verify(plan: &Plan) -> Option<NewTask> {
     (plan.view != PlanView::Whole).then(|| NewTask::new(TaskRef::only(TaskKind::Verify), planned()))
 }
 
-/// The poster, which nobody waits for while there is nothing to play: it is due when what is led would have been seen.
+/// The poster, which nobody waits for while there is nothing to play: it is due when what is led would have been seen, and comes
+/// after the first sound.
 fn pictures(plan: &Plan) -> Option<NewTask> {
-    plan.video.as_ref().map(|video| NewTask {
+    let video = plan.video.as_ref()?;
+    let ready_at = ready_at(plan, TaskKind::Poster, 0);
+    Some(NewTask {
         due_ms: led_ms(video),
-        ready_at: ready_at(plan, TaskKind::Poster, 0),
+        ready_at: video
+            .chunks
+            .first()
+            .map_or(ready_at, |first| after_sound(ready_at, plan, first)),
         ..NewTask::new(TaskRef::only(TaskKind::Poster), planned())
     })
 }
