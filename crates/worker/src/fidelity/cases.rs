@@ -213,7 +213,7 @@ async fn a_wrong_frame_is_not_like_the_right_one() {
     };
     let outcome = transcode(&clip, &[180]).await;
     let video = &outcome.played.videos[0];
-    let shifted = pictures::compare(&outcome.source, &video.file, video.size.unwrap(), 1, "");
+    let shifted = pictures::compare(&outcome.source, &video.file, video.size.unwrap(), 1, pictures::FIRST);
     let most = shifted.likeness.iter().copied().fold(0.0, f64::max);
     assert!(most < LIKENESS_MIN, "{most}");
 }

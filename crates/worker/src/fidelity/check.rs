@@ -132,7 +132,7 @@ pub(super) async fn faithful(clip: &Clip, short_sides: &[u32]) -> Seen {
     let (source, played) = (&outcome.source, &outcome.played);
     assert_eq!(played.complaints(), "");
     assert_eq!(played.videos.len(), short_sides.len());
-    let starts = source::times(source, "v:0");
+    let starts = source::times(source, clip.shown);
     let times: Vec<f64> = starts.iter().map(|time| time - starts[0]).collect();
     let mut frames = Vec::new();
     for video in &played.videos {
@@ -144,7 +144,7 @@ pub(super) async fn faithful(clip: &Clip, short_sides: &[u32]) -> Seen {
     assert_eq!(played.audio().is_some(), !clip.audio.is_empty());
     if let Some(audio) = played.audio() {
         let heard = same_sound(source, audio, starts[0]);
-        in_sync(source, &played.videos[0], &frames, heard);
+        in_sync(&starts, &played.videos[0], &frames, heard);
     }
     Seen {
         codes: frames.iter().map(|frame| frame.code).collect(),
@@ -219,7 +219,8 @@ fn geometry(video: &Track) {
 
 /// The same frames in the same order, looking the same.
 fn same_pictures(source: &Path, video: &Track, clip: &Clip) -> Vec<Frame> {
-    let pictures = pictures::compare(source, &video.file, video.size.unwrap(), 0, clip.corrected);
+    let shown = format!("[0:{}]{}", clip.shown, clip.corrected);
+    let pictures = pictures::compare(source, &video.file, video.size.unwrap(), 0, &shown);
     assert_eq!(pictures.result, pictures.source);
     let likeness = &pictures.likeness;
     assert_eq!(likeness.len(), pictures.source.len());
@@ -264,11 +265,12 @@ pub(super) fn same_sound(source: &Path, audio: &Track, start: f64) -> (f64, f64)
     (*heard.last().unwrap(), *expected.last().unwrap())
 }
 
-/// At the end of the clip, as an eye and an ear have it: from the last flash to the last beep.
-fn in_sync(source: &Path, video: &Track, frames: &[Frame], (heard, expected): (f64, f64)) {
+/// At the end of the clip, as an eye and an ear have it: from the last flash to the last beep. `starts` are the times of the
+/// source's frames.
+fn in_sync(starts: &[f64], video: &Track, frames: &[Frame], (heard, expected): (f64, f64)) {
     let flashes = |n: &usize| frames[*n].is_flash && !frames[n - 1].is_flash;
     let n = (1..frames.len()).rfind(flashes).unwrap();
-    let (found, expected) = (heard - video.shown()[n], expected - source::times(source, "v:0")[n]);
+    let (found, expected) = (heard - video.shown()[n], expected - starts[n]);
     assert!(
         (found - expected).abs() <= SYNC_ERROR_S_MAX,
         "{found} s from flash to beep, not {expected} s"

@@ -39,6 +39,8 @@ pub(super) struct Clip {
     pub(super) likeness_min: f64,
     /// Filters that a player applies to the source before it is looked at; each ends with a comma.
     pub(super) corrected: &'static str,
+    /// Which picture of the file is shown, in ffmpeg's words.
+    pub(super) shown: &'static str,
 }
 
 impl Default for Clip {
@@ -58,6 +60,7 @@ impl Default for Clip {
             fields: 1,
             likeness_min: LIKENESS_MIN,
             corrected: "",
+            shown: "v:0",
         }
     }
 }

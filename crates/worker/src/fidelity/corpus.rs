@@ -1,7 +1,7 @@
 //! Odd sources, one of each kind that is taken.
 
 use super::{
-    check::{Seen, faithful, transcode},
+    check::{Outcome, Seen, faithful, same_sound, transcode},
     clip::{CODE_BITS, Clip},
     patch, pictures,
 };
@@ -60,7 +60,9 @@ async fn mirrored() {
         patched: patch::mirrored,
         ..short()
     };
-    is_whole(&faithful(&clip, &[180]).await, 195);
+    let seen = faithful(&clip, &[180, 120]).await;
+    is_whole(&seen, 195);
+    assert_eq!(seen.sizes, [(320, 180), (214, 120)]);
 }
 
 /// Pixels that are twice as wide as high.
@@ -129,6 +131,22 @@ async fn several_pictures_and_a_cover() {
     is_whole(&faithful(&clip, &[180]).await, 195);
 }
 
+/// The first picture is a small one that isn't to be shown, and begins earlier: the file says that the second one is.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_picture_to_show_comes_second() {
+    let clip = Clip {
+        copied: Some(
+            "-f lavfi -i color=red:s=64x64:r=10:d=6 -itsoffset 0.4 -i first.mp4 -map 0 -map 1 -c copy -c:v:0 libx264 \
+             -disposition:v:0 0 -disposition:v:1 default",
+        ),
+        shown: "v:1",
+        ..short()
+    };
+    let seen = faithful(&clip, &[180]).await;
+    is_whole(&seen, 195);
+    assert_eq!(seen.sizes, [(320, 180)]);
+}
+
 /// Fragmented files don't know how long they are when their header is written.
 #[tokio::test(flavor = "multi_thread")]
 async fn fragmented_without_a_duration_and_with_a_wrong_one() {
@@ -178,18 +196,17 @@ async fn negative_start() {
     assert_eq!(seen.codes, (21..195).collect::<Vec<_>>());
 }
 
+/// What comes before the first keyframe can't be decoded; from there on all is as it was, and the sound in its place.
 #[tokio::test(flavor = "multi_thread")]
 async fn transport_stream_that_begins_in_the_middle() {
     let clip = Clip {
         name: "clip.ts",
-        video: "-c:v libx264 -preset superfast -crf 14 -bf 0 -g 60 -pix_fmt yuv420p",
-        audio: "",
+        video: "-c:v libx264 -preset superfast -crf 14 -bf 0 -g 50 -pix_fmt yuv420p",
         patched: patch::beheaded,
         ..short()
     };
-    let outcome = transcode(&clip, &[180]).await;
-    assert_eq!(outcome.played.complaints(), "");
-    assert!(outcome.played.videos[0].shown().len() >= 110);
+    let seen = faithful(&clip, &[180]).await;
+    assert_eq!(seen.codes, (50..195).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,25 +267,30 @@ async fn slides() {
     is_whole(&faithful(&clip, &[64]).await, 300);
 }
 
-/// Pictures that each stay for 20 s, longer than a segment usually is. What ffmpeg's own player says of such is not asked.
+/// Pictures that each stay for 20 s, longer than a segment usually is, and sound that ends with the first of them. What ffmpeg's own
+/// player says of such is not asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hours() {
-    two_hours_at("1/20", 20).await;
+    let outcome = two_hours_at("1/20", 20, "-c:a aac").await;
+    let (last, _) = same_sound(&outcome.source, outcome.played.audio().unwrap(), 0.0);
+    assert!(last > 4.0, "{last}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hours_of_a_picture_each_second() {
-    two_hours_at("1", 1).await;
+    let outcome = two_hours_at("1", 1, "").await;
+    assert!(outcome.played.audio().is_none());
 }
 
-/// Two hours of pictures that each stay for so many seconds.
-async fn two_hours_at(rate: &'static str, seconds: u32) {
+/// Two hours of pictures that each stay for so many seconds; if there is sound, it ends after a few.
+async fn two_hours_at(rate: &'static str, seconds: u32, audio: &'static str) -> Outcome {
     let clip = Clip {
         size: (64, 64),
         rate,
         seconds: 7200.0,
         video: H264,
-        audio: "",
+        audio,
+        sound: ",atrim=end=5.5",
         ..Clip::default()
     };
     let outcome = transcode(&clip, &[64]).await;
@@ -279,7 +301,8 @@ async fn two_hours_at(rate: &'static str, seconds: u32) {
         let expected = f64::from(n * seconds);
         assert!((shown - expected).abs() <= 1e-4, "frame {n}: {shown} s");
     }
-    let compared = pictures::compare(&outcome.source, &video.file, (64, 64), 0, "");
+    let compared = pictures::compare(&outcome.source, &video.file, (64, 64), 0, pictures::FIRST);
     let codes: Vec<u32> = compared.result.iter().map(|frame| frame.code).collect();
     assert_eq!(codes, (0..frames).map(|n| n % CODES).collect::<Vec<_>>());
+    outcome
 }

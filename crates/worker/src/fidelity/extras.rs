@@ -23,7 +23,7 @@ async fn the_file_to_keep_is_what_players_get() {
             "{found} s, not {expected} s"
         );
     }
-    let compared = pictures::compare(&outcome.source, &video.file, video.size.unwrap(), 0, "");
+    let compared = pictures::compare(&outcome.source, &video.file, video.size.unwrap(), 0, pictures::FIRST);
     assert_eq!(compared.result, compared.source);
     let (heard, expected) = (sound::onsets(&file), sound::onsets(&outcome.source));
     assert_eq!(heard.len(), expected.len());

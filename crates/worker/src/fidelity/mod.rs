@@ -16,15 +16,15 @@
 //! | 10 bits, 4:2:2, 4:4:4 | `cases`: `hevc_with_ten_bits`, `odd_size`; `corpus`: `codecs_of_cameras_with_ten_bits` |
 //! | HDR10 and HLG | `hdr` |
 //! | B-frames, long and open groups of pictures | `cases`: `b_frames_and_one_long_gop`, `open_gops` |
-//! | several pictures, cover art | `corpus`: `several_pictures_and_a_cover` |
-//! | several languages, mono to 7.1, sound shorter or longer than the picture, none, only sound | `sound_cases`; `cases`: `no_audio`, `audio_only` |
+//! | several pictures, cover art | `corpus`: `several_pictures_and_a_cover`, `the_picture_to_show_comes_second` |
+//! | several languages, mono to 7.1, sound shorter or longer than the picture, none, only sound | `sound_cases`; `downmix`; `cases`: `no_audio`, `audio_only`; `corpus`: `two_hours` |
 //! | text subtitles | `sound_cases`: `words_are_shown_at_their_times` |
 //! | MPEG-TS with bad starts | `cases`: `transport_stream`; `corpus`: `transport_stream_whose_clock_wraps`, `transport_stream_that_begins_in_the_middle` |
 //! | fragmented MP4 without a duration or with a bogus one | `corpus`: `fragmented_without_a_duration_and_with_a_wrong_one` |
 //! | recordings of unknown length | `corpus`: `webm_of_unknown_length`; `real` |
-//! | one frame, tens of seconds, hours | `cases`: `one_frame_and_few`, most others; `corpus`: `slides`, `two_hours` |
+//! | one frame, tens of seconds, hours without or nearly without sound | `cases`: `one_frame_and_few`, most others; `corpus`: `slides`, `two_hours`, `two_hours_of_a_picture_each_second` |
 //! | 16 pixels and 8K | `corpus`: `sixteen_pixels`, `sixteen_thousand_times_as_many` |
-//! | what nothing can be made of, and what is over a limit | `refused` |
+//! | what nothing can be made of, what is encrypted, and what is over a limit | `refused` |
 //! | what others made | `real` |
 
 mod boxes;
@@ -32,6 +32,7 @@ mod cases;
 mod check;
 mod clip;
 mod corpus;
+mod downmix;
 mod extras;
 mod hdr;
 mod manifest;

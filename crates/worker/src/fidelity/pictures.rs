@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::{clip::CODE_BITS, run};
 
+/// The first picture of a source, as it is.
+pub(super) const FIRST: &str = "[0:v:0]";
 /// How far a brightness must be from the middle to be read as a bit.
 const BIT_MARGIN: u8 = 32;
 
@@ -26,19 +28,19 @@ pub(super) struct Pictures {
 }
 
 /// Decodes both and compares. Frame `n` of the result is compared with frame `n + skipped` of the source, scaled to `size`.
-/// The source is looked at through the filters `corrected`.
+/// `shown` is which picture of the source it is, with the filters that it is looked at through.
 pub(super) fn compare(
     source: &Path,
     result: &Path,
     (width, height): (u32, u32),
     skipped: usize,
-    corrected: &str,
+    shown: &str,
 ) -> Pictures {
     let dir = result.parent().unwrap();
     // Frames are paired by their place; their times are compared elsewhere.
     // The format comes first, or the grey that the codes need would be asked of the decoder, for all.
     let graph = format!(
-        "[0:v:0]{corrected}format=yuv420p,settb=1/1000,split[s][scode];[1:v:0]format=yuv420p,settb=1/1000,split[r][rcode];\
+        "{shown}format=yuv420p,settb=1/1000,split[s][scode];[1:v:0]format=yuv420p,settb=1/1000,split[r][rcode];\
          [s]select='gte(n\\,{skipped})',setpts=N,scale={width}:{height}:flags=bicubic[s0];\
          [r]setpts=N[r0];[r0][s0]ssim=stats_file=ssim.txt:shortest=1[like];\
          {};{}",

@@ -3,7 +3,7 @@
 use reelway_domain::{JobState, Reason, Tenant};
 use reelway_media::Limits;
 
-use super::{check::ladder, run};
+use super::{check::ladder, patch, run};
 use crate::testing::Bench;
 
 /// A second of a small picture.
@@ -71,20 +71,35 @@ async fn what_is_no_video() {
     .await;
 }
 
+/// Programs here decode what is encrypted without a word, and show noise.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_encrypted() {
+    let key = "76a6c65c5ea762046bd749a2e632ccbb";
+    let with_key = format!("-encryption_scheme cenc-aes-ctr -encryption_key {key} -encryption_kid {key}");
+    let as_it_is: fn(&mut Vec<u8>) = |_| ();
+    for (name, options, patched) in [
+        ("encrypted.mp4", with_key.as_str(), as_it_is),
+        ("encrypted.ts", "", patch::scrambled),
+        ("encrypted.ts", "", patch::scrambled_inside),
+        ("encrypted.mkv", "", patch::encrypted_matroska),
+    ] {
+        let encrypted = |bench: &Bench| {
+            let mut bytes = made(bench, &format!("{VIDEO} {options}"), name);
+            patched(&mut bytes);
+            bytes
+        };
+        refused(
+            Limits::default(),
+            encrypted,
+            Reason::SourceCodecUnsupported,
+            "The file is encrypted (DRM), so it can't be decoded here. Upload a copy that is not protected.",
+        )
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_decoded() {
-    let encrypted = |bench: &Bench| {
-        let key = "76a6c65c5ea762046bd749a2e632ccbb";
-        let words = format!("{VIDEO} -encryption_scheme cenc-aes-ctr -encryption_key {key} -encryption_kid {key}");
-        made(bench, &words, "encrypted.mp4")
-    };
-    refused(
-        Limits::default(),
-        encrypted,
-        Reason::SourceCodecUnsupported,
-        "The file is encrypted (DRM), so it can't be decoded here. Upload a copy that is not protected.",
-    )
-    .await;
     let unknown = |bench: &Bench| made(bench, &format!("{PICTURE} -c:v qtrle"), "unknown.mov");
     refused(
         Limits::default(),
