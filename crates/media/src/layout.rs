@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// The most outermost boxes that are walked before the media data.
-const BOXES_MAX: u32 = 64;
+pub(crate) const BOXES_MAX: u32 = 64;
 /// The most boxes within the index that are looked at.
-const INDEX_BOXES_MAX: u32 = 1024;
+pub(crate) const INDEX_BOXES_MAX: u32 = 1024;
 /// The largest index that is read early: it holds more than a day of video.
 pub(crate) const INDEX_BYTES_MAX: u64 = 256 << 20;
 /// How much of the media data a probe looks at, to find out what the headers don't tell.
@@ -29,7 +29,7 @@ pub struct Arrived {
     pub prefix: u64,
     /// Every byte from here on is there; `size` if none is.
     pub tail: u64,
-    /// The file's length.
+    /// The file's length, or the most that it can be if nobody knows it yet.
     pub size: u64,
 }
 

@@ -23,6 +23,7 @@ mod plan;
 pub mod playlist;
 mod probe;
 mod progress;
+mod samples;
 mod sandbox;
 #[cfg(test)]
 mod testbench;
@@ -51,6 +52,7 @@ pub use plan::{
 };
 pub use probe::{AudioStream, Colour, Mastering, Probe, SubtitleStream, VideoStream, probe, probe_beginning};
 pub use progress::EncodeProgress;
+pub use samples::bytes_min;
 pub use sandbox::{Confinement, SandboxLevel};
 pub use tools::{Features, Tools, Workspace};
 pub use urgency::Urgency;

@@ -1,5 +1,7 @@
 //! Sources made of pieces, encoded while they arrive: what was made of the beginning stays when the end is there.
 
+use std::path::Path;
+
 use reelway_catalog::Task;
 use reelway_domain::{JobState, TaskKind, TaskState, Tenant};
 
@@ -21,12 +23,13 @@ const QUICKER: &str = "-f lavfi -i testsrc2=size=320x240:rate=60 -t 40 -vf selec
 /// As browsers record it.
 const WEBM: &str = "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 2M -c:a libopus -f webm -live 1";
 
-/// A source, how many frames it has, and whether its length is told before it arrives.
+/// A source, how many frames it has, and what is told before all of it is there: its length, and all about it by an index in front.
 struct Source<'a> {
     name: &'a str,
     bytes: &'a [u8],
     frames: i64,
     tells_length: bool,
+    has_index: bool,
 }
 
 impl Source<'_> {
@@ -76,9 +79,10 @@ impl Source<'_> {
         let after = self.ends(&bench, &arriving, most).await;
         assert_eq!(thrown_away(&before, &after), [""; 0], "{}", self.name);
         at_once(&before);
-        assert!(
-            !is_done(&after, TaskKind::Verify),
-            "{}: the last plan looks at all of it",
+        assert_eq!(
+            is_done(&after, TaskKind::Verify),
+            self.has_index,
+            "{}: the last plan of pieces looks at all of them",
             self.name
         );
         let whole = bench.job_with(self.bytes.to_vec(), ladder()).await;
@@ -133,6 +137,7 @@ async fn what_was_made_of_the_first_fragments_stays() {
             bytes: &bytes,
             frames,
             tells_length,
+            has_index: false,
         };
         source.stays().await;
     }
@@ -151,25 +156,86 @@ async fn what_was_made_of_the_first_clusters_stays() {
             bytes: &bytes,
             frames: 240,
             tells_length,
+            has_index: false,
         };
         source.stays().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_index_in_front_of_an_unknown_length_is_read_at_the_end() {
+async fn what_was_made_by_an_index_in_front_stays() {
     let bench = Bench::new().await;
-    let bytes = clip(&bench, "-movflags +faststart");
+    let bytes = with_open_media(clip(&bench, "-movflags +faststart"));
     let source = Source {
-        name: "MP4",
-        bytes: &bytes,
+        name: "MP4 of unknown length that goes on behind its last sample",
+        bytes: &[&bytes[..], &[0xA5; 9999]].concat(),
         frames: 240,
         tells_length: false,
+        has_index: true,
+    };
+    source.stays().await;
+}
+
+/// An MP4 whose media data, behind the index, doesn't tell how long it is.
+fn with_open_media(mut file: Vec<u8>) -> Vec<u8> {
+    let kind = file.windows(4).position(|kind| kind == b"mdat").expect("media data");
+    file[kind - 4..kind].fill(0);
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_that_is_told_on_the_way_changes_nothing() {
+    let bench = Bench::new().await;
+    let bytes = bench.indexed_clip();
+    let source = Source {
+        name: "MP4 of a length that is told late",
+        bytes: &bytes,
+        frames: 150,
+        tells_length: false,
+        has_index: true,
     };
     let (arriving, most) = (source.arriving(&bench).await, bytes.len() * 3 / 4);
+    let running = Running::start(&bench);
     arriving.write(&bench, &bytes, 0, most).await;
+    until(&bench, arriving.job, source.name, |tasks| {
+        is_done(tasks, TaskKind::Lead)
+    })
+    .await;
+    running.stop().await;
+    let before = tasks(&bench, arriving.job).await;
+    arriving.declare(&bench, bytes.len()).await;
     let after = source.ends(&bench, &arriving, most).await;
-    assert!(is_done(&after, TaskKind::Package));
+    assert_eq!(thrown_away(&before, &after), [""; 0]);
+    assert!(is_done(&after, TaskKind::Verify));
+}
+
+/// What becomes of it is what becomes of the same file when nobody looks at it before its end, and nothing is said before that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_before_its_index_says_comes_out_as_a_whole_file() {
+    let bench = Bench::new().await;
+    let told = clip(&bench, "-movflags +faststart");
+    let open = with_open_media(told.clone());
+    for (name, file) in [("a length that is told", told), ("a length that is not", open)] {
+        let (half, end) = (file.len() / 2, file.len() * 4 / 5);
+        let arriving = bench.arriving(None, ladder()).await;
+        let running = Running::start(&bench);
+        arriving.write(&bench, &file, 0, half).await;
+        until(&bench, arriving.job, name, |tasks| is_done(tasks, TaskKind::Lead)).await;
+        arriving.write(&bench, &file, half, end).await;
+        running.stop().await;
+        let before = bench.catalog.job(&Tenant::single(), arriving.job).await.unwrap();
+        assert!(!before.unwrap().state.is_terminal(), "{name}");
+        arriving.complete(&bench, end).await;
+        let whole = bench.job_with(file[..end].to_vec(), ladder()).await;
+        let mut ends = Vec::new();
+        for job in [arriving.job, whole] {
+            let ended = bench.run_woken_to_end(job).await;
+            let source = ended.source.filter(|_| ended.state == JobState::Succeeded);
+            let frames = source.map(|source| (source.frames, ended.missing_frames));
+            ends.push((ended.state, ended.error.map(|error| error.reason), frames));
+        }
+        assert_eq!(ends[0], ends[1], "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,6 +254,7 @@ async fn grows(options: &str) {
         bytes: &bytes,
         frames: 900,
         tells_length: true,
+        has_index: false,
     };
     let arriving = source.arriving(&bench).await;
     let running = Running::start(&bench);
@@ -208,6 +275,7 @@ async fn grows(options: &str) {
     }
     assert!(count(&before, TaskKind::Plan) >= 3, "{before:#?}");
     running.stop().await;
+    assert!(!bench.is_empty(Path::new("scratch/beginnings")), "nothing is kept");
     let after = source.ends(&bench, &arriving, from).await;
     assert_eq!(thrown_away(&before, &after), [""; 0]);
     at_once(&before);
@@ -222,6 +290,7 @@ async fn what_goes_on_otherwise_than_it_began_is_made_anew() {
         bytes: &bytes,
         frames: 1500,
         tells_length: true,
+        has_index: false,
     };
     let (arriving, part) = (source.arriving(&bench).await, bytes.len() / 4);
     let running = Running::start(&bench);

@@ -4,6 +4,7 @@
 //! it, and the catalog records what came of it, under the lease's epoch.
 
 mod attempt;
+mod beginnings;
 #[cfg(test)]
 mod bucket;
 #[cfg(test)]
@@ -45,7 +46,7 @@ use reelway_domain::WorkerId;
 use reelway_media::Tools;
 use tokio_util::sync::CancellationToken;
 
-use self::sources::Sources;
+use self::{beginnings::Beginnings, sources::Sources};
 pub use self::{
     finish::Finisher,
     pool::{Claimed, Pool},
@@ -82,6 +83,8 @@ pub struct Worker {
     tools: Tools,
     /// What is here of sources in a bucket.
     sources: Sources,
+    /// What is here of uploads that arrive.
+    beginnings: Beginnings,
     settings: Settings,
     finisher: Finisher,
 }
@@ -100,6 +103,7 @@ impl Worker {
             outputs: stores.outputs,
             bus,
             tools,
+            beginnings: Beginnings::new(settings.scratch.join("beginnings")),
             sources: Sources::new(settings.scratch.join("sources"), settings.source_cache),
             settings,
         })

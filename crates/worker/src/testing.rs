@@ -61,6 +61,12 @@ impl Arriving {
             .unwrap();
     }
 
+    /// Says how long it will be.
+    pub(crate) async fn declare(&self, bench: &Bench, size: usize) {
+        let size = i64::try_from(size).unwrap();
+        bench.catalog.declare_size(self.id, self.epoch, size).await.unwrap();
+    }
+
     /// Has another process go on where this one is, as an edge does when a client comes back to it: in a file of its own.
     pub(crate) async fn taken_over(&self, bench: &Bench) -> Self {
         let tenant = Tenant::single();

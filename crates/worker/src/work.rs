@@ -186,6 +186,7 @@ pub(crate) async fn run(job: &Job, scratch: &Path, cancel: &CancellationToken) -
     if reason == Some(Reason::StorageFull) {
         // The next attempt finds more room.
         job.worker.sources.clear();
+        job.worker.beginnings.clear();
     }
     ended
 }

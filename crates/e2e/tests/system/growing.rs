@@ -1,4 +1,5 @@
-//! Recordings that are made of pieces, encoded while they arrive: of known and of unknown length, in each of the containers.
+//! Recordings encoded while they arrive, of known and of unknown length: those that are made of pieces, in each of the containers, and
+//! those with their index in front.
 
 use std::{fs, time::Duration};
 
@@ -22,6 +23,11 @@ const FRAGMENTED: Clip = Clip {
 const MATROSKA: Clip = Clip {
     name: "clusters.mkv",
     options: &["-g", "74", "-cluster_time_limit", "1000"],
+    ..Clip::short(30)
+};
+const INDEXED: Clip = Clip {
+    name: "indexed.mp4",
+    options: &["-g", "30", "-movflags", "faststart"],
     ..Clip::short(30)
 };
 /// As browsers record it.
@@ -57,6 +63,11 @@ async fn matroska_is_encoded_while_it_arrives() {
 #[tokio::test(flavor = "multi_thread")]
 async fn webm_is_encoded_while_it_arrives() {
     is_encoded_while_it_arrives(WEBM).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mp4_with_its_index_in_front_is_encoded_while_it_arrives() {
+    is_encoded_while_it_arrives(INDEXED).await;
 }
 
 async fn is_encoded_while_it_arrives(what: Clip) {

@@ -17,8 +17,9 @@ use super::{
 /// A plan reaches further when one part in so many more of the source is there, so that planning again and again costs no more than
 /// a few readings of the source.
 const GROWTH_PARTS: u64 = 8;
-/// Of a longer beginning, all that follows is planned when all of it is there: each plan reads a copy of the whole beginning.
-const BEGINNING_BYTES_MAX: u64 = 512 << 20;
+/// Of a longer beginning, all that follows is planned when all of it is there: each plan reads all of the beginning, from a copy on the
+/// worker's disk.
+const BEGINNING_BYTES_MAX: u64 = 2 << 30;
 
 /// Plans the beginning of a source of which nothing is planned, or says when that can be tried again.
 pub(super) async fn first(
@@ -87,6 +88,22 @@ async fn rest(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<D
         renditions: laid.renditions,
         tasks: laid.tasks,
     }))
+}
+
+/// Keeps what a task has seen of a source's beginning for the next look at it. Of a complete source there is none.
+pub(super) async fn keep_seen(job: &Job) -> Result<(), media::Error> {
+    let view = job.view()?;
+    let (worker, upload) = (job.worker.clone(), job.claim.upload.id);
+    let kept = if view.index.is_none() {
+        tokio::task::spawn_blocking(move || worker.beginnings.forget(upload)).await
+    } else if view.is_beginning {
+        let (path, bytes, task) = (view.path.clone(), end(view)?, &job.claim.task);
+        let name = format!("{}-e{}", task.id, task.lease_epoch);
+        tokio::task::spawn_blocking(move || worker.beginnings.keep(upload, &path, bytes, &name)).await
+    } else {
+        Ok(())
+    };
+    Ok(kept.map_err(|error| internal(&error))?)
 }
 
 /// When more can be planned than by a plan of so much: with another part, and at least another segment.

@@ -36,6 +36,7 @@ pub(super) async fn probe(job: &Job, scratch: &Path, cancel: &CancellationToken)
     let probe = look(&job.workspace(&view.path, scratch, cancel), view).await?;
     let effect = Effect::Probed(probe.source_info());
     let index_digest = view.index.as_ref().map(|index| index.digest.clone());
+    growing::keep_seen(job).await?;
     Ok(Done {
         result: json(&StoredProbe { probe, index_digest })?,
         effect,
@@ -52,6 +53,12 @@ pub(super) async fn look(work: &Workspace<'_>, view: &View) -> Result<Probe, med
 
 /// Plans as much as can be planned by now.
 pub(super) async fn plan(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Ended, media::Error> {
+    let ended = plan_what_is_seen(job, scratch, cancel).await?;
+    growing::keep_seen(job).await?;
+    Ok(ended)
+}
+
+async fn plan_what_is_seen(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<Ended, media::Error> {
     if job.claim.task.index > 0 {
         return growing::plan(job, scratch, cancel).await;
     }

@@ -4,17 +4,16 @@
 //! Only bytes that are durable are in a view, and of the tail only the index: what was sent ahead may be anything. The index is
 //! told by its digest, so that all tasks of a plan see the same one.
 
-use std::{
-    fs::File,
-    os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
-};
+mod beginning;
+
+use std::path::{Path, PathBuf};
 
 use reelway_blob::{ArrivedBytes, ArrivedRun, BlobError, BucketStore, DiskStore, RunPlace, SourcePlace, Store};
 use reelway_catalog::Upload;
-use reelway_domain::{Failure, Offset, ReadyAt, Reason, SourceState, TaskKind, UploadState};
+use reelway_domain::{Failure, Offset, ReadyAt, Reason, SourceState, TaskKind, UploadState, limits};
 use reelway_media::{self as media, Arrived, ByteRange, Layout};
 
+use self::beginning::Place;
 use super::{
     Job, internal, needs,
     windows::{self, Windows},
@@ -22,6 +21,8 @@ use super::{
 
 /// The view's name in the scratch directory.
 const FILE_NAME: &str = "view";
+/// Where a file ends at the latest whose length isn't known yet.
+const SIZE_UNKNOWN: u64 = limits::UPLOAD_BYTES_MAX.unsigned_abs();
 /// A task that was too early waits for at least one part in so many more of what is there, so that looking costs little.
 const GROWTH_PARTS: u64 = 4;
 
@@ -54,7 +55,7 @@ impl View {
 pub(super) struct SeenIndex {
     /// Where it lies, with the headers and the first media data.
     pub(super) ranges: Vec<ByteRange>,
-    /// The SHA-256 of these bytes.
+    /// The SHA-256 of these bytes; something else that tells one beginning from another if they are all that is seen.
     pub(super) digest: String,
 }
 
@@ -80,8 +81,7 @@ pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error>
         // The job ends with it.
         UploadState::Failed | UploadState::Aborted | UploadState::Expired => return Err(media::Error::Cancelled),
     }
-    // Where the file ends at the latest.
-    let size = upload.size.map_or(u64::MAX, i64::unsigned_abs);
+    let size = upload.size.map_or(SIZE_UNKNOWN, i64::unsigned_abs);
     let Some(runs) = runs(job, &upload, size).await? else {
         return Ok(Sight::NotYet(ReadyAt::Offset(upload.durable_offset)));
     };
@@ -91,8 +91,18 @@ pub(super) async fn of(job: &Job, scratch: &Path) -> Result<Sight, media::Error>
         size,
     };
     let wanted = wanted(job)?;
-    let path = scratch.join(FILE_NAME);
-    let made = tokio::task::spawn_blocking(move || make(runs, &there, wanted, path));
+    let (worker, id, path) = (job.worker.clone(), upload.id, scratch.join(FILE_NAME));
+    let made = tokio::task::spawn_blocking(move || {
+        let kept_bytes = match &wanted {
+            Wanted::Index => worker.beginnings.take(id, &path),
+            Wanted::Media { index, ranges } => {
+                let end = beginning::end_without_gap(&[&index.ranges[..], ranges].concat());
+                end.map_or(0, |end| worker.beginnings.share(id, &path, end))
+            }
+            Wanted::Whole => 0,
+        };
+        make(runs, &there, wanted, Place { path, kept_bytes })
+    });
     made.await.map_err(|error| internal(&error))?
 }
 
@@ -272,8 +282,8 @@ impl Unseen {
     }
 }
 
-fn make(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, path: PathBuf) -> Result<Sight, media::Error> {
-    match look(runs, there, wanted, path) {
+fn make(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, place: Place) -> Result<Sight, media::Error> {
+    match look(runs, there, wanted, place) {
         Ok(sight) => Ok(sight),
         Err(Unseen::Gone) => Ok(Sight::NotYet(later(
             there.prefix,
@@ -284,7 +294,7 @@ fn make(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, path: PathBuf) -
     }
 }
 
-fn look(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, path: PathBuf) -> Result<Sight, Unseen> {
+fn look(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, place: Place) -> Result<Sight, Unseen> {
     let (of_store, of_reading) = (Unseen::of_store, |error: std::io::Error| Unseen::of_reading(&error));
     let not_yet = |offset: u64| Ok(Sight::NotYet(later(there.prefix, there.size, offset)));
     let (index, media) = match wanted {
@@ -305,16 +315,18 @@ fn look(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, path: PathBuf) -
     let ranges = match layout(&bytes, there).map_err(of_reading)? {
         Layout::Later(offset) => return not_yet(offset),
         Layout::Complete => return Ok(Sight::NotYet(ReadyAt::Complete)),
-        Layout::Pieces(end) => return beginning(&bytes, end, index, &media, path),
-        // Of a file whose length isn't known nobody knows how long its sparse copy would have to be.
-        Layout::Indexed(_) if there.size == u64::MAX => return Ok(Sight::NotYet(ReadyAt::Complete)),
+        Layout::Pieces(end) => return beginning::of(&bytes, end, index, &media, place),
         Layout::Indexed(ranges) => ranges,
+    };
+    let Some(size) = shown_bytes(&bytes, there).map_err(of_reading)? else {
+        return Ok(Sight::NotYet(ReadyAt::Complete));
     };
     let seen = seen(&bytes, ranges).map_err(of_reading)?;
     if index.is_some_and(|planned| planned != seen) {
         return Ok(Sight::NotYet(ReadyAt::Complete));
     }
-    let file = File::create(&path).and_then(|file| file.set_len(there.size).map(|()| file));
+    let path = place.path;
+    let file = beginning::open(&path, 0).and_then(|file| file.set_len(size).map(|()| file));
     let file = file.map_err(|error| Unseen::Failed(unreadable(&error).into()))?;
     for range in seen.ranges.iter().chain(&media) {
         bytes.copy(&file, &path, range.start, range.end).map_err(of_store)?;
@@ -323,51 +335,6 @@ fn look(runs: Vec<ArrivedRun>, there: &Arrived, wanted: Wanted, path: PathBuf) -
         path,
         index: Some(seen),
         is_beginning: false,
-        windows: None,
-    }))
-}
-
-/// The first pieces of a file, all that are there; or those that tell of the whole file and those that a task was planned for, with
-/// something in place of the others that readers pass over.
-fn beginning(
-    bytes: &ArrivedBytes,
-    end: u64,
-    planned: Option<SeenIndex>,
-    media: &[ByteRange],
-    path: PathBuf,
-) -> Result<Sight, Unseen> {
-    let ranges = match &planned {
-        Some(planned) => planned.ranges.clone(),
-        None => vec![ByteRange { start: 0, end }],
-    };
-    let seen = seen(bytes, ranges).map_err(|error| Unseen::of_reading(&error))?;
-    if planned.is_some_and(|planned| planned != seen) {
-        return Ok(Sight::NotYet(ReadyAt::Complete));
-    }
-    let failed = |error: std::io::Error| Unseen::Failed(unreadable(&error).into());
-    let file = File::create(&path).map_err(failed)?;
-    let mut mark = [0; 4];
-    bytes
-        .read_exact_at(0, &mut mark)
-        .map_err(|error| Unseen::of_reading(&error))?;
-    let mut ranges = [&seen.ranges[..], media].concat();
-    ranges.sort_unstable_by_key(|range| range.start);
-    let mut at = 0;
-    for range in ranges.into_iter().filter(|range| range.end > 0) {
-        let mut start = range.start.max(at);
-        match media::passed_over(mark, start - at) {
-            Some(header) => file.write_all_at(&header, at).map_err(failed)?,
-            None => start = at,
-        }
-        if range.end > start {
-            bytes.copy(&file, &path, start, range.end).map_err(Unseen::of_store)?;
-            at = range.end;
-        }
-    }
-    Ok(Sight::Ready(View {
-        path,
-        index: Some(seen),
-        is_beginning: true,
         windows: None,
     }))
 }
@@ -382,6 +349,16 @@ pub(super) fn at_offset(offset: u64, limit: u64) -> ReadyAt {
     match i64::try_from(offset) {
         Ok(offset) if offset.unsigned_abs() <= limit => ReadyAt::Offset(Offset(offset)),
         _ => ReadyAt::Complete,
+    }
+}
+
+/// How long the view of a file is whose index is there. Of unknown length it ends where the last sample does at the earliest; what comes
+/// behind is no part of the plan.
+fn shown_bytes(bytes: &ArrivedBytes, there: &Arrived) -> std::io::Result<Option<u64>> {
+    if there.size == SIZE_UNKNOWN {
+        media::bytes_min(there, |at, buffer| bytes.read_exact_at(at, buffer))
+    } else {
+        Ok(Some(there.size))
     }
 }
 
