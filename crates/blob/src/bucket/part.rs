@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use object_store::{ObjectStoreExt as _, path::Path};
+use object_store::{ObjectStoreExt as _, PutPayload, path::Path};
 use reelway_domain::{Multipart, Offset, StoredPart};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::task::AbortOnDropHandle;
@@ -62,19 +62,12 @@ impl SentPart {
                 Body::Bytes { pieces, rooms } => {
                     let (key, index) = (Path::from(multipart.key.as_str()), number.saturating_sub(1) as usize);
                     let body = payload(pieces);
-                    let sent = store
-                        .multiparts
-                        .put_part(&key, &multipart.id, index, body.clone())
-                        .await;
+                    let sent = store.multiparts.put_part(&key, &multipart.id, index, body.clone());
+                    // Both before it counts: who is told of it can read it, and nothing is stored behind the upload's end.
+                    let (sent, ()) = tokio::join!(sent, store.put_copy(load.copy.as_ref(), body));
                     tell.send_replace(Some(
                         sent.map(|part| part.content_id).map_err(|error| error.to_string()),
                     ));
-                    if let Some(copy) = &load.copy
-                        && let Err(error) = store.objects.put(copy, body).await
-                    {
-                        // Work begins later then: when the upload is complete.
-                        tracing::warn!(%error, key = %copy, "a part can't be read before its upload is complete");
-                    }
                     drop(rooms);
                 }
             }
@@ -95,6 +88,18 @@ impl SentPart {
             from: self.from,
             to: self.to,
             done: self.done.clone(),
+        }
+    }
+}
+
+impl Inner {
+    /// Stores what can be read before the upload is complete, if that is wanted.
+    async fn put_copy(&self, copy: Option<&Path>, body: PutPayload) {
+        if let Some(copy) = copy
+            && let Err(error) = self.objects.put(copy, body).await
+        {
+            // Work begins later then: when the upload is complete.
+            tracing::warn!(%error, key = %copy, "a part can't be read before its upload is complete");
         }
     }
 }
