@@ -2,7 +2,7 @@
 # A private Postgres for tests: source this file, call `postgres_start DIR`, use $POSTGRES_URL, call `postgres_stop`.
 # Everything it has lies in DIR, it listens on loopback with a password of its own, and it ends with the shell that
 # started it. No server that was there before is touched. `postgres_start DIR ADDRESS` listens at ADDRESS of a network namespace
-# of its own, for everybody there.
+# of its own, for everybody there. POSTGRES_FSYNC=off before the call: it forgets what was committed if the machine loses power, not if it is killed.
 
 # Connections that tests may open at once, over all of their threads.
 readonly POSTGRES_CONNECTIONS_MAX=500
@@ -38,7 +38,7 @@ postgres_start() {
     for ((try = 0; try < POSTGRES_START_TRIES_MAX; try++)); do
         port=$((20000 + RANDOM % 12000))
         "${run[@]}" "$bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses="$address" \
-            -c unix_socket_directories="$dir" -c max_connections=$POSTGRES_CONNECTIONS_MAX -c fsync=on \
+            -c unix_socket_directories="$dir" -c max_connections=$POSTGRES_CONNECTIONS_MAX -c fsync="${POSTGRES_FSYNC:-on}" \
             </dev/null >"$dir/server.log" 2>&1 &
         POSTGRES_PID=$!
         if _postgres_ready "$bin" "$address" "$port"; then

@@ -20,7 +20,8 @@ if ! cmp -s "$REQUIREMENTS" "$DIR/installed.txt"; then
     rm -rf "$DIR"
     {
         python3 -m venv "$DIR"
-        "$DIR/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$REQUIREMENTS"
+        # What is used is compiled when it is, a small part of it.
+        "$DIR/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --requirement "$REQUIREMENTS"
     } >&2
     cp "$REQUIREMENTS" "$DIR/installed.txt"
 fi

@@ -11,7 +11,7 @@ import tasks
 import watchers
 from capacity_page import markdown, write
 from common import Server, machine, say
-from pipeline import make_clip, time_of_job
+from pipeline import clip_height, make_clip, time_of_job
 from services import Postgres, Redis
 from upload import load
 
@@ -81,8 +81,8 @@ def upload_row(bench, server, database, at_once, smoke, idle_per_s):
 def encoding_rows(reelway, worker, urls, work, smoke, database):
     seconds = 4 if smoke else 30
     clip = os.path.join(work, "clip.mp4")
-    say(f"  making a {seconds} s clip of 1080p ...")
-    make_clip(clip, seconds)
+    say(f"  making a {seconds} s clip of {clip_height(smoke)}p ...")
+    make_clip(clip, seconds, clip_height(smoke))
     rows, idle_per_s = [], idle_transactions(database)
     for preset in PRESETS[:1] if smoke else PRESETS:
         before, commits, began = worker.cpu_seconds(with_children=True), transactions(database), time.monotonic()

@@ -10,9 +10,16 @@ from datetime import datetime
 
 from common import Node, say
 
+# How high the clips are, and those of a smoke run.
+HEIGHT, SMOKE_HEIGHT = 1080, 360
 
-def make_clip(path, seconds):
-    picture = f"mandelbrot=size=480x270:rate=30:maxiter=400,scale=1920:1080:flags=bicubic,noise=alls=10:allf=t,format=yuv420p"
+
+def clip_height(smoke):
+    return SMOKE_HEIGHT if smoke else HEIGHT
+
+
+def make_clip(path, seconds, height):
+    picture = f"mandelbrot=size=480x270:rate=30:maxiter=400,scale={height * 16 // 9}:{height}:flags=bicubic,noise=alls=10:allf=t,format=yuv420p"
     argv = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "sine=440:r=48000"]
     argv += ["-t", str(seconds), "-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-c:a", "aac", "-ac", "2", path]
     subprocess.run(argv, check=True)
@@ -21,15 +28,16 @@ def make_clip(path, seconds):
 LADDER = ((1920, 1080, 5000, 40), (1280, 720, 2800, 31), (854, 480, 1400, 31), (640, 360, 800, 30))
 
 
-def by_hand(clip, directory):
-    """The same ladder with the same settings by one ffmpeg: veryfast, CRF 23 capped, a keyframe each 4 s, AAC."""
+def by_hand(clip, directory, height):
+    """The ladder of a clip of that height with the same settings by one ffmpeg: veryfast, CRF 23 capped, a keyframe each 4 s, AAC."""
     os.makedirs(directory)
-    heads = "".join(f"[s{i}]" for i in range(len(LADDER)))
-    graph = f"[0:v]split={len(LADDER)}{heads};" + ";".join(
-        f"[s{i}]scale={w}:{h}:flags=bicubic,format=yuv420p[v{i}]" for i, (w, h, _, _) in enumerate(LADDER)
+    ladder = [rung for rung in LADDER if rung[1] <= height]
+    heads = "".join(f"[s{i}]" for i in range(len(ladder)))
+    graph = f"[0:v]split={len(ladder)}{heads};" + ";".join(
+        f"[s{i}]scale={w}:{h}:flags=bicubic,format=yuv420p[v{i}]" for i, (w, h, _, _) in enumerate(ladder)
     )
     argv = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", clip, "-filter_complex", graph]
-    for i, (_, h, kbps, level) in enumerate(LADDER):
+    for i, (_, h, kbps, level) in enumerate(ladder):
         argv += ["-map", f"[v{i}]", "-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-crf", "23"]
         argv += ["-maxrate", f"{kbps}k", "-bufsize", f"{2 * kbps}k", "-g", "300", "-bf", "3"]
         argv += ["-force_key_frames", "expr:gte(t,n_forced*4)", "-f", "mp4", "-movflags", "+cmaf+frag_keyframe+delay_moov"]
@@ -74,10 +82,10 @@ def measure(tools, work, smoke):
     seconds, rounds = (6, 1) if smoke else (60, 3)
     clip = os.path.join(work, "clip.mp4")
     say(f"  making a {seconds} s clip ...")
-    make_clip(clip, seconds)
+    make_clip(clip, seconds, clip_height(smoke))
     figures = {"ffmpeg": [], "reelway": []}
     for number in range(rounds):
-        figures["ffmpeg"].append(by_hand(clip, os.path.join(work, f"hand-{number}")))
+        figures["ffmpeg"].append(by_hand(clip, os.path.join(work, f"hand-{number}"), clip_height(smoke)))
         say(f"  round {number + 1}: one ffmpeg {figures['ffmpeg'][-1][0]:.1f} s wall, {figures['ffmpeg'][-1][1]:.1f} s CPU")
         figures["reelway"].append(by_reelway(tools[0], clip, os.path.join(work, f"node-{number}")))
         say(f"  round {number + 1}: reelway {figures['reelway'][-1][0]:.1f} s wall, {figures['reelway'][-1][1]:.1f} s CPU")

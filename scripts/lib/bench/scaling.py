@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from common import Server, say
-from pipeline import make_clip, time_of_job
+from pipeline import clip_height, make_clip, time_of_job
 from services import Postgres, Redis
 
 WORKERS = (1, 2, 4)
@@ -14,8 +14,8 @@ WORKERS = (1, 2, 4)
 def measure(tools, work, smoke):
     seconds = 8 if smoke else int(os.environ.get("REELWAY_BENCH_CLIP_SECONDS", "600"))
     clip = os.path.join(work, "long.mp4")
-    say(f"  making a {seconds} s clip of 1080p ...")
-    make_clip(clip, seconds)
+    say(f"  making a {seconds} s clip of {clip_height(smoke)}p ...")
+    make_clip(clip, seconds, clip_height(smoke))
     walls = {}
     with Postgres(work) as postgres, Redis(work) as redis:
         # The database is new, and split roles wait for its schema.

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bad_input;
+mod bench;
 mod browser;
 mod buckets;
 mod chart;
@@ -23,6 +24,7 @@ mod pages;
 mod players;
 mod python;
 mod refusals;
+mod releases;
 mod resumable;
 mod roles;
 mod steering;
@@ -30,6 +32,5 @@ mod streaming;
 mod tail;
 mod tracing;
 mod tus;
-mod upgrades;
 mod watching;
 mod wire;
