@@ -19,7 +19,7 @@ use crate::{
     Claimed, SourceCache, Worker, attempt,
     bucket_testing::Bucket,
     overlap::{Running, clip, is_done, ladder, tasks, until},
-    testing::Bench,
+    testing::{Bench, LOOK_EVERY},
 };
 
 const MIB: u64 = 1 << 20;
@@ -227,7 +227,7 @@ async fn broken_reads_and_little_room_change_nothing() {
             assert!(held <= kept.bytes_max, "{held}");
         }
         bench.wake().await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     running.stop().await;
     done(&bench, job, "broken reads").await;

@@ -1,17 +1,12 @@
 //! What is on the disk when a job is done: all that players may ask for, and nothing else.
 
-use std::{
-    collections::BTreeSet,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use reelway_catalog::Task;
 use reelway_domain::{JobId, JobState, TaskKind, TaskState, Tenant, preset};
 use tokio_util::sync::CancellationToken;
 
-use crate::testing::Bench;
+use crate::{overlap::until, testing::Bench};
 
 /// What nobody needs when the job is done: outputs of a task that an earlier plan had, of a claim that was lost, of playlists that
 /// showed less, and copies of the source that chunks were read from.
@@ -22,9 +17,6 @@ const LEFT_BEHIND: [&str; 5] = [
     "plan-0000-e1/source.mkv",
     "verify-0000-e1/source.mkv",
 ];
-
-/// Longer than planning takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a task's newest claim made stands here.
 fn prefix(task: &Task) -> String {
@@ -69,19 +61,6 @@ async fn checked(bench: &Bench, job: JobId) -> Vec<Task> {
     tasks
 }
 
-/// Waits until there is a plan that is to be checked.
-async fn planned(bench: &Bench, job: JobId) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let tasks = bench.catalog.tasks(&Tenant::single(), job).await.unwrap();
-        if tasks.iter().any(|task| task.kind == TaskKind::Verify) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "it was not planned early: {tasks:#?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_players_may_ask_for_is_left() {
     let bench = Bench::new().await;
@@ -98,7 +77,10 @@ async fn only_what_players_may_ask_for_is_left() {
     arriving.write(&bench, &clip, 0, clip.len() - 1).await;
     let shutdown = CancellationToken::new();
     let worker = tokio::spawn(Arc::clone(&bench.worker).run(shutdown.clone()));
-    planned(&bench, arriving.job).await;
+    until(&bench, arriving.job, "it was not planned early", |tasks| {
+        tasks.iter().any(|task| task.kind == TaskKind::Verify)
+    })
+    .await;
     arriving.write(&bench, &clip, clip.len() - 1, clip.len()).await;
     arriving.complete(&bench, clip.len()).await;
     shutdown.cancel();

@@ -13,7 +13,7 @@ use reelway_domain::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::testing::{Arriving, Bench};
+use crate::testing::{Arriving, Bench, LOOK_EVERY};
 
 /// Longer than any of these clips takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -72,7 +72,7 @@ pub(crate) async fn until(bench: &Bench, job: JobId, what: &str, is_so: impl Fn(
         }
         assert!(Instant::now() < deadline, "{what}: {tasks:#?}");
         bench.wake().await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -246,7 +246,7 @@ async fn an_upload_that_expires_while_it_is_encoded_ends_its_job() {
     let deadline = Instant::now() + PATIENCE;
     while !bench.is_empty(Path::new("scratch")) {
         assert!(Instant::now() < deadline, "what was under way is not given up");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     running.stop().await;
     let under_way = |task: &Task| matches!(task.state, TaskState::Queued | TaskState::Running);

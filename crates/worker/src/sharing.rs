@@ -10,7 +10,10 @@ use reelway_catalog::Job;
 use reelway_domain::{Change, EventSeq, JobId, JobState, TaskId, TaskKind, TaskState, Tenant, preset};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Settings, Worker, testing::Bench};
+use crate::{
+    Settings, Worker,
+    testing::{Bench, LOOK_EVERY},
+};
 
 /// Longer than any of these clips takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -44,7 +47,7 @@ async fn until(bench: &Bench, tenant: &Tenant, job: JobId, is_so: impl AsyncFn(&
             return;
         }
         assert!(!job.state.is_terminal() && Instant::now() < deadline, "{job:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

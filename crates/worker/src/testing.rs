@@ -21,6 +21,8 @@ use crate::{Settings, SourceCache, Worker, bucket_testing::Bucket};
 
 /// Longer than any of these clips takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often tests look whether something is so.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// 150 frames with their index in front, and more than the first megabyte that a probe looks at.
 const INDEXED: &str = "-f lavfi -i testsrc2=size=854x480:rate=15 -f lavfi -i sine=440 -t 10 -pix_fmt yuv420p -c:v libx264 \
@@ -278,7 +280,7 @@ impl Bench {
             }
             assert!(Instant::now() < deadline, "the job did not end: {job:?}");
             meanwhile().await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         };
         shutdown.cancel();
         running.await.unwrap().unwrap();

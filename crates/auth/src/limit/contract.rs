@@ -87,6 +87,7 @@ async fn one_comes_back_after_the_wait_that_was_told(place: Place) {
     let began = Instant::now();
     let wait = wait_ms(&limiter.take("a").await.unwrap_err());
     assert!((1..=50).contains(&wait), "{wait} ms");
+    // Not to wait for something: that it is enough is what is asked.
     sleep(Duration::from_millis(wait)).await;
     limiter.take("a").await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(5));

@@ -35,8 +35,8 @@ impl BucketStore {
         }
     }
 
-    /// Where the bytes of an upload can be read that is not complete: in copies of its parts, each of which is there a moment after
-    /// the part is if somebody waits for it, and in what comes behind the last one.
+    /// Where the bytes of an upload can be read that is not complete: in copies of its parts, each of which is there before
+    /// the part counts if somebody waits for it and the bucket took it, and in what comes behind the last one.
     #[must_use]
     pub fn arrived(&self, id: UploadId, staged: &Staged) -> Vec<ArrivedRun> {
         let run = |key: &str, from: Offset, to: Offset| ArrivedRun {

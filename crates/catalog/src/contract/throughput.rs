@@ -1,4 +1,4 @@
-//! How many empty tasks a second go through claim and success. Not a test: `cargo test -- --ignored --nocapture throughput`.
+//! How many empty tasks a second go through claim and success. Not a test, and only run by hand.
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,9 +19,9 @@ const BATCH: usize = 50;
 const WORKERS: usize = 16;
 
 on_both!(
-    #[ignore = "a measurement"]
+    #[ignore = "a measurement: scripts/test --quick -p reelway-catalog --lib -- --ignored --nocapture throughput"]
     of_batches,
-    #[ignore = "a measurement"]
+    #[ignore = "a measurement: scripts/test --quick -p reelway-catalog --lib -- --ignored --nocapture throughput"]
     of_single_tasks,
 );
 

@@ -1,7 +1,5 @@
 //! Bytes that go past the server, into a real bucket.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use reelway::v1::{self, UploadState};
@@ -400,7 +398,7 @@ async fn a_file_that_is_not_what_was_promised_fails() {
     report(&node.client, &upload, direct.writer_epoch, &[put])
         .await
         .unwrap();
-    let refused = tokio::time::timeout(Duration::from_secs(20), complete(&node.client, &upload)).await;
-    assert_eq!(refused.unwrap().unwrap_err().reason, Reason::FileChecksumMismatch);
+    let refused = patient(complete(&node.client, &upload)).await;
+    assert_eq!(refused.unwrap_err().reason, Reason::FileChecksumMismatch);
     assert_eq!(node.get(&upload.id).await.state(), UploadState::Failed);
 }

@@ -47,7 +47,13 @@ pub(super) async fn bucket_has_exactly_the_source(bucket: &Bucket, seed: u64) {
             })
         });
         // The upload may have ended before there were so many calls.
-        if timeout(Duration::from_secs(10), moment.notified()).await.is_err() {
+        let is_over = async {
+            tokio::select! {
+                () = moment.notified() => false,
+                () = command.over() => true,
+            }
+        };
+        if timeout(END_MAX, is_over).await.expect("a call or an end") {
             break;
         }
         node.kill9().await;

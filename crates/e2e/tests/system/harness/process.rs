@@ -116,6 +116,11 @@ impl Process {
         self.child.try_wait().expect("it is ours").is_none()
     }
 
+    /// Waits for its end.
+    pub(crate) async fn over(&mut self) {
+        self.child.wait().await.expect("it is ours");
+    }
+
     /// Waits for its end and for its last line.
     pub(crate) async fn ended(&mut self, limit: Duration) -> Ended {
         let Ok(status) = timeout(limit, self.child.wait()).await else {

@@ -25,7 +25,7 @@ const ESCAPES: [libc::c_long; 15] = [
 
 /// Not a test of its own: [`every_way_out_is_shut`] runs it within the sandbox.
 #[test]
-#[ignore = "another test runs it within the sandbox"]
+#[ignore = "every_way_out_is_shut runs it within the sandbox"]
 fn try_to_get_out() {
     // SAFETY: asks for a flag, changes nothing.
     if unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) } != 1 {
