@@ -34,7 +34,22 @@ pub(crate) async fn finish(
     args: Vec<OsString>,
     file_bytes_max: u64,
     stall_max: Duration,
+    on_block: impl FnMut(&Block) + Send,
+) -> Result<Finished, Error> {
+    listen(work, args, file_bytes_max, stall_max, on_block, |_| {}).await
+}
+
+/// The same for those whose filters say something: `on_line` gets each line of standard output, those of the progress too.
+///
+/// # Errors
+/// [`Error::Cancelled`], `ENCODER_STALLED`.
+pub(crate) async fn listen(
+    work: &Workspace<'_>,
+    args: Vec<OsString>,
+    file_bytes_max: u64,
+    stall_max: Duration,
     mut on_block: impl FnMut(&Block) + Send,
+    mut on_line: impl FnMut(&str) + Send,
 ) -> Result<Finished, Error> {
     let limits = work.tools.limits();
     let mut all = Vec::with_capacity(args.len() + 16);
@@ -64,6 +79,7 @@ pub(crate) async fn finish(
     };
     let mut parser = ProgressParser::default();
     sandbox::run(limits, invocation, work.cancel, |line| {
+        on_line(line);
         Ok(parser.line(line).map_or(Step::Waiting, |(block, step)| {
             on_block(&block);
             step

@@ -33,8 +33,9 @@ mod webvtt;
 
 pub use download::{DownloadTracks, download_rung, make_download};
 pub use encode::{
-    AudioReading, Caps, ChunkJob, ChunkOutput, Rungs, Storyboard, SubtitleText, Trial, chunk_bytes, draw_storyboard,
-    encode_audio, encode_chunk, encode_chunk_thriftily, memory_mib, read_subtitles, take_poster, trial_chunks, try_out,
+    AudioReading, Caps, ChunkJob, ChunkOutput, EncodedAudio, Heard, Rungs, Storyboard, SubtitleText, Trial,
+    chunk_bytes, draw_storyboard, encode_audio, encode_chunk, encode_chunk_thriftily, memory_mib, read_subtitles,
+    take_poster, trial_chunks, try_out, undecoded_ms,
 };
 pub use error::Error;
 pub use layout::{Arrived, Layout, layout};

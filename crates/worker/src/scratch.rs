@@ -28,6 +28,23 @@ pub(crate) fn failure(error: &std::io::Error) -> Failure {
     }
 }
 
+/// A new directory in another one, for what would have the names of what is there.
+///
+/// # Errors
+/// As [`failure`] says.
+pub(crate) async fn below(dir: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let path = dir.join(name);
+    match fs::create_dir(&path).await {
+        Ok(()) => Ok(path),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// A name in the scratch space that no other attempt has.
+pub(crate) fn name(task: &Task) -> String {
+    format!("{}-e{}", task.id, task.lease_epoch)
+}
+
 /// The directory of one attempt; removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Scratch {
@@ -36,7 +53,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub(crate) async fn make(root: &Path, task: &Task) -> std::io::Result<Self> {
-        let path = std::path::absolute(root.join(format!("{}-e{}", task.id, task.lease_epoch)))?;
+        let path = std::path::absolute(root.join(name(task)))?;
         fs::create_dir_all(&path).await?;
         Ok(Self { path })
     }

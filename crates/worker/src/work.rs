@@ -32,7 +32,10 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use self::view::{Sight, View};
-use crate::Worker;
+use crate::{Worker, scratch};
+
+/// Where a task works that is done once more, in its scratch directory.
+const AGAIN: &str = "again";
 
 /// What a task made.
 pub(crate) struct Done {
@@ -156,7 +159,7 @@ impl Job {
             source,
             scratch,
             cancel,
-            urgency: urgency(self.claim.task.kind),
+            urgency: urgency(&self.claim.task),
         }
     }
 
@@ -203,7 +206,8 @@ async fn look_and_make(job: &Job, scratch: &Path, cancel: &CancellationToken) ->
         Err(error) if job.may_see_more(&error) => {
             tracing::info!(%error, task.id = %job.claim.task.id, "task is done once more with all of its source");
             unless_cancelled(cancel, job.see_all(scratch)).await?;
-            make_what_is_due(job, scratch, cancel).await
+            let scratch = scratch::below(scratch, AGAIN).await?;
+            make_what_is_due(job, &scratch, cancel).await
         }
         ended => ended,
     }
@@ -259,10 +263,14 @@ async fn make(job: &Job, scratch: &Path, cancel: &CancellationToken) -> Result<D
     }
 }
 
-/// How soon somebody waits for what tasks of a kind make: for all that playing begins with, and what comes before it.
-fn urgency(kind: TaskKind) -> Urgency {
-    match kind {
-        TaskKind::Probe | TaskKind::Plan | TaskKind::Lead | TaskKind::Audio | TaskKind::Verify => Urgency::Soon,
+/// How soon somebody waits for what a task makes. Playing begins with the first chunk of the smallest rung and the first run of
+/// each sound, so they and what comes before them don't share the cores evenly with what is watched later.
+fn urgency(task: &Task) -> Urgency {
+    match task.kind {
+        TaskKind::Probe => Urgency::Now,
+        TaskKind::Plan | TaskKind::Lead if task.index == 0 => Urgency::Now,
+        TaskKind::Audio if audio::is_first(task.index) => Urgency::Now,
+        TaskKind::Plan | TaskKind::Lead | TaskKind::Audio | TaskKind::Verify => Urgency::Soon,
         TaskKind::Package | TaskKind::Finish | TaskKind::Subtitles => Urgency::Soon,
         TaskKind::Video | TaskKind::Trial | TaskKind::Poster | TaskKind::Storyboard | TaskKind::Download => {
             Urgency::Whenever

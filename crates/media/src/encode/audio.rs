@@ -4,15 +4,19 @@
 //! so its first frame overlaps the same sound as the frame before it, which another process encodes, and runs join without
 //! a seam. Everything before the encoder is exact to the sample: where a run begins doesn't change where a sound is heard.
 
+mod heard;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use reelway_domain::Reason;
 
+pub use self::heard::{Heard, undecoded_ms};
 use super::{output_bytes_max, seconds};
 use crate::{
     AudioPlan, AudioRun, AudioSeek, EncodeProgress, Error, Workspace, ffmpeg,
     fmp4::FRAME_SAMPLES,
     input::{self, Args},
+    progress::Block,
     sandbox::file_url,
 };
 
@@ -53,8 +57,18 @@ pub enum AudioReading {
     Silence,
 }
 
+/// An encoded run.
+#[derive(Debug)]
+pub struct EncodedAudio {
+    /// `audio.mp4` in the scratch directory.
+    pub file: PathBuf,
+    /// Which sound of the source it was made of.
+    pub heard: Heard,
+}
+
 /// Encodes a run of a track into `audio.mp4` in `work.scratch`: AAC at 48 kHz, for [`crate::fmp4::recut_audio`] to cut. Time
-/// 0 is the plan's `base_us`. Gaps become silence, so that sound and picture stay together.
+/// 0 is the plan's `base_us`. Gaps become silence, so that sound and picture stay together; how much of that is sound which can't be
+/// decoded, [`undecoded_ms`] tells.
 ///
 /// # Errors
 /// [`Error::Cancelled`], `ENCODER_STALLED`, `STORAGE_FULL`, `ENCODER_FAILED`; `INTERNAL` if there is no such run.
@@ -64,16 +78,18 @@ pub async fn encode_audio(
     run_index: usize,
     reading: AudioReading,
     mut progress: impl FnMut(EncodeProgress) + Send,
-) -> Result<PathBuf, Error> {
+) -> Result<EncodedAudio, Error> {
     let no_run = || Error::new(Reason::Internal, format!("the plan has no audio run {run_index}"));
     let run = audio.runs.get(run_index).ok_or_else(no_run)?;
     let file = work.scratch.join(FILE_NAME);
+    let seek_us = seek_us(audio, run, reading);
+    let mut heard = Heard::new(audio, seek_us);
     let mut args = Vec::new();
     args.words(["-copyts", "-vn", "-threads", "1", "-filter_complex_threads", "1"]);
     let graph = match reading {
         AudioReading::Silence => silence(audio, run),
         AudioReading::Planned | AudioReading::FromStart | AudioReading::FilledUp => {
-            sound(work, audio, run, reading, &mut args)
+            sound(work, audio, run, (reading, seek_us), &mut args)
         }
     };
     args.words(["-filter_complex", &graph, "-map", "[run]"]);
@@ -81,16 +97,19 @@ pub async fn encode_audio(
     args.push(file_url(&file));
     let (start_ms, length_ms) = (frames_to_us(run.start_frame) / 1000, length_ms(audio, run));
     let bytes_max = output_bytes_max(audio.bitrate, length_ms);
-    ffmpeg::run(work, args, bytes_max, work.tools.limits().stall_max, |block| {
+    let tell = |block: &Block| {
         let written_ms = (block.out_time_us - frames_to_us(FRAMES_BEFORE_ZERO)) / 1000;
         progress(EncodeProgress {
             frames: 0,
             done_ms: (written_ms - start_ms).clamp(0, length_ms),
             speed: block.speed,
         });
-    })
-    .await?;
-    Ok(file)
+    };
+    let stall_max = work.tools.limits().stall_max;
+    ffmpeg::listen(work, args, bytes_max, stall_max, tell, |line| heard.line(line))
+        .await?
+        .checked()?;
+    Ok(EncodedAudio { file, heard })
 }
 
 /// How long a run is, in milliseconds, by the plan.
@@ -99,19 +118,23 @@ fn length_ms(audio: &AudioPlan, run: &AudioRun) -> i64 {
     end_ms.saturating_sub(frames_to_us(run.start_frame) / 1000).max(0)
 }
 
+/// Where reading begins, in microseconds of the source's clock; `None`: at its start.
+fn seek_us(audio: &AudioPlan, run: &AudioRun, reading: AudioReading) -> Option<i64> {
+    let source_us = audio.base_us.saturating_add(cut_us(run));
+    Some(source_us.saturating_sub(SEEK_BACK_US))
+        .filter(|us| *us > 0 && run.start_frame > 0)
+        .filter(|_| audio.seek != AudioSeek::FromStart && reading == AudioReading::Planned)
+}
+
 /// Adds the input, and gives the filters that make the run's samples of it.
 fn sound(
     work: &Workspace<'_>,
     audio: &AudioPlan,
     run: &AudioRun,
-    reading: AudioReading,
+    (reading, seek_us): (AudioReading, Option<i64>),
     args: &mut Vec<OsString>,
 ) -> String {
     let cut_us = cut_us(run);
-    let source_us = audio.base_us.saturating_add(cut_us);
-    let seek_us = Some(source_us.saturating_sub(SEEK_BACK_US))
-        .filter(|us| *us > 0 && run.start_frame > 0)
-        .filter(|_| audio.seek != AudioSeek::FromStart && reading == AudioReading::Planned);
     args.extend(input::guards(work.tools.limits()));
     if let Some(us) = seek_us {
         args.words(["-noaccurate_seek", "-seek_timestamp", "1", "-ss", &seconds(us)]);
@@ -120,9 +143,10 @@ fn sound(
     let clock = format!("asetpts='floor(PTS-({})/TB+0.5)'", seconds(audio.base_us));
     // Times that tremble are smoothed before the cut, or it would fall where one packet's time says.
     let mut graph = format!(
-        "[0:{}]{clock},aformat=sample_rates={},{KEEP_TIME},atrim=start={},aresample={SAMPLE_RATE}:{}",
+        "[0:{}]{clock},aformat=sample_rates={},{},{KEEP_TIME},atrim=start={},aresample={SAMPLE_RATE}:{}",
         audio.stream_index,
         audio.sample_rate,
+        heard::told(cut_us),
         seconds(cut_us),
         layout(audio)
     );

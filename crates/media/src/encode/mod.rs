@@ -17,7 +17,7 @@ mod thrift;
 mod trial;
 
 pub use self::{
-    audio::{AudioReading, encode_audio},
+    audio::{AudioReading, EncodedAudio, Heard, encode_audio, undecoded_ms},
     choice::{Caps, ChunkJob, Rungs},
     chunk::{ChunkOutput, chunk_bytes, encode_chunk},
     excerpts::trial_chunks,

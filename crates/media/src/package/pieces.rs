@@ -72,7 +72,7 @@ pub struct PieceSet {
     pub timescale: u32,
     /// The segments that have frames, in order; none if nothing could be decoded.
     pub pieces: Vec<Piece>,
-    /// How much of an audio run is silence because the source has no more sound that can be decoded, in milliseconds.
+    /// How much of an audio run is silence in place of sound that can't be decoded, in milliseconds.
     #[serde(default)]
     pub silenced_ms: i64,
 }

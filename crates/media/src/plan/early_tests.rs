@@ -7,7 +7,9 @@ use std::{
 };
 
 use super::{ByteRange, Plan, make_early_plan};
-use crate::{Arrived, AudioReading, ChunkJob, Layout, encode_audio, encode_chunk, layout, probe, testbench::*};
+use crate::{
+    Arrived, AudioReading, ChunkJob, Layout, encode_audio, encode_chunk, layout, probe, testbench::*, undecoded_ms,
+};
 
 /// Twelve seconds with many bytes and B-frames: the first megabyte is not all of it.
 const PICTURE: &str = "-f lavfi -i testsrc2=s=320x180:r=30:d=12 -f lavfi -i sine=d=12 -f lavfi -i sine=300:d=12";
@@ -122,7 +124,11 @@ async fn check_sound(bench: &Bench, name: &str, early: &Plan, file: &Path, arriv
                 let output = encode_audio(&work, audio, place, AudioReading::Planned, |_| {})
                     .await
                     .unwrap();
-                made.push(std::fs::read(output).unwrap());
+                // Of what lies around the run, nothing can be decoded in a view.
+                let frames = run.end_frame.map_or(0, |end| end - run.start_frame);
+                let undecoded_ms = undecoded_ms(&work, audio, run, &output.heard, frames).await.unwrap();
+                assert_eq!(undecoded_ms, 0, "{name}: run {place} of {}", audio.name);
+                made.push(std::fs::read(output.file).unwrap());
             }
             assert!(
                 made[0] == made[1],

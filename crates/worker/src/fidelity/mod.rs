@@ -24,6 +24,7 @@
 //! | recordings of unknown length | `corpus`: `webm_of_unknown_length`; `real` |
 //! | one frame, tens of seconds, hours without or nearly without sound | `cases`: `one_frame_and_few`, most others; `corpus`: `slides`, `two_hours`, `two_hours_of_a_picture_each_second` |
 //! | 16 pixels and 8K | `corpus`: `sixteen_pixels`, `sixteen_thousand_times_as_many` |
+//! | sound that can't be decoded in the middle, and gaps | `damaged` |
 //! | what nothing can be made of, what is encrypted, and what is over a limit | `refused` |
 //! | what others made | `real` |
 
@@ -32,6 +33,7 @@ mod cases;
 mod check;
 mod clip;
 mod corpus;
+mod damaged;
 mod downmix;
 mod extras;
 mod hdr;

@@ -13,6 +13,7 @@ use super::{
     prepare::{Laid, laid, look, whole},
     view::{self, View},
 };
+use crate::scratch;
 
 /// A plan reaches further when one part in so many more of the source is there, so that planning again and again costs no more than
 /// a few readings of the source.
@@ -97,8 +98,7 @@ pub(super) async fn keep_seen(job: &Job) -> Result<(), media::Error> {
     let kept = if view.index.is_none() {
         tokio::task::spawn_blocking(move || worker.beginnings.forget(upload)).await
     } else if view.is_beginning {
-        let (path, bytes, task) = (view.path.clone(), end(view)?, &job.claim.task);
-        let name = format!("{}-e{}", task.id, task.lease_epoch);
+        let (path, bytes, name) = (view.path.clone(), end(view)?, scratch::name(&job.claim.task));
         tokio::task::spawn_blocking(move || worker.beginnings.keep(upload, &path, bytes, &name)).await
     } else {
         Ok(())

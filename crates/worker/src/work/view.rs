@@ -260,8 +260,8 @@ fn tail_run(upload: &Upload, size: u64, place: impl FnOnce(Offset) -> RunPlace) 
 
 /// Why there is no view.
 enum Unseen {
-    /// Something isn't there: a copy of a part that is on its way, what a part has replaced meanwhile, or a tail that went when the
-    /// upload became complete.
+    /// Something isn't there: a copy of a part that the bucket didn't take, what a part has replaced meanwhile, or a tail that went
+    /// when the upload became complete.
     Gone,
     Failed(media::Error),
 }

@@ -19,7 +19,7 @@ const ROUNDED_MAX: i32 = 50;
 const SEAM_LOSS_MAX: f64 = 3.0;
 
 /// A source with a small picture, and sound of `channels` at `rate` samples a second.
-fn source(bench: &Bench, seconds: u32, (rate, channels): (u32, &str), options: &str, name: &str) -> PathBuf {
+pub(super) fn source(bench: &Bench, seconds: u32, (rate, channels): (u32, &str), options: &str, name: &str) -> PathBuf {
     let sound = format!("aevalsrc={SOUND}:s={rate}:d={seconds},aformat=channel_layouts={channels}");
     let picture = format!("testsrc2=s=64x64:r=10:d={seconds}");
     bench.ffmpeg(
@@ -29,7 +29,7 @@ fn source(bench: &Bench, seconds: u32, (rate, channels): (u32, &str), options: &
 }
 
 /// Cuts a track into runs of so many frames.
-fn in_runs(audio: &AudioPlan, frames: i64) -> AudioPlan {
+pub(super) fn in_runs(audio: &AudioPlan, frames: i64) -> AudioPlan {
     let count = (audio.duration_ms * 48 / FRAME_SAMPLES / frames).max(1);
     let run = |n: i64| AudioRun {
         start_frame: n * frames,
@@ -51,8 +51,13 @@ async fn run(
 ) -> (RecutTrack, Vec<u8>) {
     let scratch = bench.scratch();
     let work = bench.workspace(source, &scratch);
-    let file = encode_audio(&work, audio, n, reading, |_| {}).await.unwrap();
-    let track = recut_audio(&file, &audio.runs[n], [0], &scratch, |n| format!("{n}.m4s")).unwrap();
+    let encoded = encode_audio(&work, audio, n, reading, |_| {}).await.unwrap();
+    let run = &audio.runs[n];
+    let track = recut_audio(&encoded.file, run, [0], &scratch, |n| format!("{n}.m4s")).unwrap();
+    if reading != AudioReading::Silence {
+        let undecoded = undecoded_ms(&work, audio, run, &encoded.heard, track.frames).await;
+        assert_eq!(undecoded.unwrap(), 0, "run {n}: nothing here is damaged");
+    }
     let bytes = track
         .segments
         .iter()
