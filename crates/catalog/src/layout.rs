@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use reelway_domain::{Change, JobId, LeaseEpoch, NewTask, RenditionInfo, SourceInfo, TaskKind, TaskRef};
+use reelway_domain::{Change, Hint, JobId, LeaseEpoch, NewTask, RenditionInfo, SourceInfo, TaskKind, TaskRef};
 use sqlx::any::AnyRow;
 
 use crate::{Catalog, Error, Task, effect::Applied, row::Columns, sql::Sql, tx::Tx};
@@ -65,6 +65,10 @@ impl Catalog {
             Scope::Anew => self.clear(tx, task).await?,
         };
         let inserted = self.insert_tasks(tx, job, layout.tasks, &epochs).await?;
+        if let Some(upload) = inserted.waits_for {
+            // Its writer may have received that already, and makes it durable as soon as it knows.
+            tx.leave(Hint::Upload { upload });
+        }
         let renditions = self.renditions_after(tx, job, layout).await?;
         let updated = sqlx::query(PLANNED.on(self.dialect))
             .bind(job.to_string())

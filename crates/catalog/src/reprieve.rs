@@ -63,7 +63,7 @@ impl Catalog {
                     .bind(id)
                     .execute(&mut ***tx)
                     .await?;
-                self.say_what_waits(tx, task.job).await
+                self.say_what_waits(tx, task.job).await.map(drop)
             }
             Doubt::Plan => {
                 let judges = sqlx::query(WAIT_FOR_JUDGES.on(self.dialect))

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use reelway_domain::{JobId, LeaseEpoch, NewTask, ReadyAt, TaskId, TaskRef, Tenant, limits};
+use reelway_domain::{JobId, LeaseEpoch, NewTask, ReadyAt, TaskId, TaskRef, Tenant, UploadId, limits};
 use serde::Serialize;
 
 use crate::{
@@ -74,6 +74,8 @@ pub(crate) struct Inserted {
     pub(crate) task_count: i64,
     /// The new ones that wait for no other.
     pub(crate) free: Vec<TaskId>,
+    /// The job's upload, if tasks wait for bytes of it.
+    pub(crate) waits_for: Option<UploadId>,
 }
 
 impl Catalog {
@@ -129,11 +131,16 @@ impl Catalog {
                 .execute(&mut ***tx)
                 .await?;
         }
-        if tasks.iter().any(|new| new.ready_at != ReadyAt::Complete) {
-            self.say_what_waits(tx, job).await?;
-        }
+        let waits_for = match tasks.iter().any(|new| new.ready_at != ReadyAt::Complete) {
+            true => self.say_what_waits(tx, job).await?,
+            false => None,
+        };
         let task_count = i64::try_from(known.len()).map_err(|_| Error::Corrupt("too many tasks".into()))?;
-        Ok(Inserted { task_count, free })
+        Ok(Inserted {
+            task_count,
+            free,
+            waits_for,
+        })
     }
 
     async fn known_tasks(&self, tx: &mut Tx, job: JobId) -> Result<HashMap<TaskRef, Known>, Error> {

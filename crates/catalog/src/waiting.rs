@@ -22,7 +22,8 @@ static LOCK: Sql = Sql::new("SELECT id FROM uploads WHERE id = $1 {for_update}")
 static SAY: Sql = Sql::new(concat!(
     "UPDATE uploads SET wake_at_offset = ",
     next_offset!(),
-    " WHERE id = (SELECT upload_id FROM jobs WHERE id = $1) AND state = 'receiving'"
+    " WHERE id = (SELECT upload_id FROM jobs WHERE id = $1) AND state = 'receiving'
+     RETURNING id, wake_at_offset"
 ));
 static PASS: Sql = Sql::new(concat!(
     "UPDATE uploads SET wake_at_offset = ",
@@ -45,13 +46,17 @@ impl Catalog {
         Ok(())
     }
 
-    /// Says anew what the tasks of a job's upload wait for. The upload must be locked.
-    pub(crate) async fn say_what_waits(&self, tx: &mut Tx, job: JobId) -> Result<(), Error> {
-        sqlx::query(SAY.on(self.dialect))
+    /// Says anew what the tasks of a job's upload wait for, and gives the upload if they wait for any of its bytes. The upload must be
+    /// locked.
+    pub(crate) async fn say_what_waits(&self, tx: &mut Tx, job: JobId) -> Result<Option<UploadId>, Error> {
+        let said = sqlx::query(SAY.on(self.dialect))
             .bind(job.to_string())
-            .execute(&mut ***tx)
+            .fetch_optional(&mut ***tx)
             .await?;
-        Ok(())
+        match said.as_ref().map(Columns) {
+            Some(columns) if columns.int_or_null("wake_at_offset")?.is_some() => columns.parsed("id").map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Wakes workers if a commit has reached what tasks wait for, as its row says, which was read with `wake_at_offset`. The

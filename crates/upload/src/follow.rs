@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use reelway_bus::{Heard, Hints};
 use reelway_domain::Hint;
-use tokio::{
-    sync::Notify,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{UploadServer, server::Shared};
 
@@ -20,40 +17,40 @@ impl UploadServer {
     /// Ends write streams whose upload was taken over, aborted or expired elsewhere, until shutdown. Without this they find
     /// out at their next commit.
     pub async fn follow(self) {
-        let (shared, looks) = (self.shared, Notify::new());
+        let shared = self.shared;
         let hints = shared.bus.hints();
-        let following = async { tokio::join!(heed(&shared, hints, &looks), look(&shared, &looks)) };
+        let following = async { tokio::join!(heed(&shared, hints), look(&shared)) };
         shared.shutdown.run_until_cancelled(following).await;
     }
 }
 
 /// Never waits for the catalog: what a hint says itself counts also while the catalog is slow.
-async fn heed(shared: &Shared, mut hints: Hints, looks: &Notify) {
+async fn heed(shared: &Shared, mut hints: Hints) {
     while let Some(heard) = hints.next().await {
         match heard {
             Heard::Hint(Hint::Writer { upload, epoch }) => shared.registry.end_before(upload, epoch),
             Heard::Hint(Hint::WriterAsked { upload, epoch }) => drop(shared.registry.ask(upload, Some(epoch))),
             Heard::Hint(Hint::Upload { upload }) => {
                 if shared.registry.writes(upload) {
-                    looks.notify_one();
+                    shared.look_now.notify_one();
                 }
                 shared.parts_changed.notify_one();
             }
             Heard::Hint(_) => {}
             Heard::Lost => {
-                looks.notify_one();
+                shared.look_now.notify_one();
                 shared.parts_changed.notify_one();
             }
         }
     }
 }
 
-async fn look(shared: &Shared, looks: &Notify) {
+async fn look(shared: &Shared) {
     let mut regularly = interval(LOOK_EVERY);
     regularly.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = looks.notified() => {}
+            () = shared.look_now.notified() => {}
             _ = regularly.tick() => {}
         }
         let uploads = shared.registry.uploads();

@@ -65,6 +65,10 @@ impl Shared {
     /// Takes a writer's place in this process and in the store.
     pub(crate) async fn enter(&self, row: &Upload) -> Result<(Staging, Seat), Stopped> {
         let seat = self.registry.enter(row.id, row.writer_epoch).ok_or(Stopped::Fenced)?;
+        if row.job.is_some() {
+            // A task may wait for its first bytes, which are there at once.
+            self.look_now.notify_one();
+        }
         let staged = match self.store.is_bucket() {
             true => Some(self.catalog.staged(row.id).await?),
             false => None,

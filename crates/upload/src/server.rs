@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) drafts: Drafts,
     /// There may be something to be put together.
     pub(crate) parts_changed: Notify,
+    /// The open writers are to be held against the catalog before it is time.
+    pub(crate) look_now: Notify,
     pub(crate) reading_ahead: Semaphore,
     pub(crate) calls: TaskTracker,
 }
@@ -101,6 +103,7 @@ impl UploadServer {
             openings: Openings::default(),
             drafts: Drafts::default(),
             parts_changed: Notify::new(),
+            look_now: Notify::new(),
             reading_ahead: Semaphore::new(READING_AHEAD_MAX),
             calls: TaskTracker::new(),
         };

@@ -9,12 +9,17 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use reelway_domain::UploadId;
 
 /// How much of the disk they may take together, in bytes: two of the longest that are looked at again.
 const BYTES_MAX: u64 = 4 << 30;
+/// How long one is kept that nobody looks at: its upload has stopped, and may have been aborted.
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+/// How often it is looked for such ones.
+pub(crate) const IDLE_LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// What is kept.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ struct Kept {
     upload: UploadId,
     path: PathBuf,
     bytes: u64,
+    used_at: Instant,
 }
 
 impl Beginnings {
@@ -52,7 +58,12 @@ impl Beginnings {
         }
         let mut kept = self.lock();
         let mut gone: Vec<Kept> = without(&mut kept, upload).into_iter().collect();
-        kept.push_back(Kept { upload, path, bytes });
+        kept.push_back(Kept {
+            upload,
+            path,
+            bytes,
+            used_at: Instant::now(),
+        });
         while kept.iter().map(|kept| kept.bytes).sum::<u64>() > self.bytes_max {
             gone.extend(kept.pop_front());
         }
@@ -79,9 +90,12 @@ impl Beginnings {
     /// Has what is kept of an upload at a path too, to be read, if that is so many bytes at least. Says how many it is; 0 if there is
     /// nothing. Blocks.
     pub(crate) fn share(&self, upload: UploadId, path: &Path, bytes_min: u64) -> u64 {
-        let is_it = |kept: &&Kept| kept.upload == upload && kept.bytes >= bytes_min;
-        let place = |kept: &Kept| (kept.path.clone(), kept.bytes);
-        let found = self.lock().iter().find(is_it).map(place);
+        let is_it = |kept: &&mut Kept| kept.upload == upload && kept.bytes >= bytes_min;
+        let place = |kept: &mut Kept| {
+            kept.used_at = Instant::now();
+            (kept.path.clone(), kept.bytes)
+        };
+        let found = self.lock().iter_mut().find(is_it).map(place);
         match found {
             Some((kept, bytes)) if fs::hard_link(&kept, path).is_ok() => bytes,
             _ => 0,
@@ -93,6 +107,17 @@ impl Beginnings {
         if let Some(kept) = without(&mut self.lock(), upload) {
             kept.remove();
         }
+    }
+
+    /// Gives up what nobody has looked at for so long. Blocks.
+    pub(crate) fn forget_idle(&self, idle_max: Duration) {
+        let mut kept = self.lock();
+        let (idle, used): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut *kept)
+            .into_iter()
+            .partition(|kept| kept.used_at.elapsed() >= idle_max);
+        *kept = used;
+        drop(kept);
+        idle.iter().for_each(Kept::remove);
     }
 
     /// Gives up all that is kept. Blocks.
@@ -149,6 +174,31 @@ mod tests {
         beginnings.keep(uploads[0], &file, 5, "e");
         beginnings.clear();
         assert_eq!(count(), 0);
+    }
+
+    #[test]
+    fn what_nobody_looks_at_goes_after_a_while() {
+        let dir = tempfile::tempdir().unwrap();
+        let beginnings = Beginnings::new(dir.path().join("kept"));
+        let (file, read) = (dir.path().join("view"), dir.path().join("read"));
+        let [stopped, read_still] = [(); 2].map(|()| UploadId::new());
+        for (upload, name) in [(stopped, "a"), (read_still, "b")] {
+            fs::write(&file, name).unwrap();
+            beginnings.keep(upload, &file, 1, name);
+        }
+        beginnings.forget_idle(IDLE_MAX);
+        assert_eq!(fs::read_dir(&beginnings.dir).unwrap().count(), 2);
+        for kept in &mut *beginnings.lock() {
+            kept.used_at = kept.used_at.checked_sub(IDLE_MAX).unwrap();
+        }
+        assert_eq!(beginnings.share(read_still, &read, 1), 1);
+        beginnings.forget_idle(IDLE_MAX);
+        assert_eq!(beginnings.take(stopped, &file), 0, "it is gone");
+        assert_eq!(
+            beginnings.share(read_still, &dir.path().join("again"), 1),
+            1,
+            "somebody reads it"
+        );
     }
 
     #[test]

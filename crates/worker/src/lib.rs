@@ -46,7 +46,10 @@ use reelway_domain::WorkerId;
 use reelway_media::Tools;
 use tokio_util::sync::CancellationToken;
 
-use self::{beginnings::Beginnings, sources::Sources};
+use self::{
+    beginnings::{Beginnings, IDLE_LOOK_EVERY, IDLE_MAX},
+    sources::Sources,
+};
 pub use self::{
     finish::Finisher,
     pool::{Claimed, Pool},
@@ -126,13 +129,26 @@ impl Worker {
             memory_mib: self.settings.memory_mib,
         };
         let drain = self.settings.drain;
+        let tidying = shutdown.clone().run_until_cancelled_owned(Arc::clone(&self).tidy());
         let worker = Arc::clone(&self);
         let work = move |claimed, stop_now| {
             let worker = Arc::clone(&worker);
             async move { attempt::run(&worker, claimed, stop_now).await }
         };
-        pool.run(shutdown, drain, work).await;
+        tokio::join!(tidying, pool.run(shutdown, drain, work));
         tracing::info!(worker.id = %self.id, "worker stopped");
         Ok(())
+    }
+
+    /// Gives up beginnings of uploads that have stopped, for ever.
+    async fn tidy(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(IDLE_LOOK_EVERY).await;
+            let worker = Arc::clone(&self);
+            let tidied = tokio::task::spawn_blocking(move || worker.beginnings.forget_idle(IDLE_MAX));
+            if let Err(error) = tidied.await {
+                tracing::warn!(%error, "beginnings of uploads were not looked through");
+            }
+        }
     }
 }

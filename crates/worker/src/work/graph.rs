@@ -87,8 +87,12 @@ fn video(plan: &Plan) -> Result<Vec<NewTask>, media::Error> {
                 memory_mib: media::memory_mib(video, Rungs::Smallest),
                 ..task(TaskKind::Lead)
             });
-            // What is led can be watched already: the rest is wanted when all of it would have been seen, and doesn't take the
-            // slot from the sound of it.
+            // What is led can be watched already: the rest is wanted when all of it would have been seen, and takes neither the
+            // slot from the sound of it nor a core from the lead.
+            whole.after.push(TaskRef {
+                kind: TaskKind::Lead,
+                index,
+            });
             whole.due_ms += led_ms;
             whole.ready_at = after_sound(whole.ready_at, plan, chunk);
         }
@@ -125,10 +129,11 @@ fn led_ms(video: &VideoPlan) -> i64 {
     ms(led.map(ChunkPlan::duration_ticks).sum())
 }
 
-/// The trial, which is wanted before all chunks but those that are led.
+/// The trial, which is wanted before all rungs but the smallest of what is led.
 fn trial(plan: &Plan) -> Option<NewTask> {
     let video = plan.video.as_ref().filter(|_| !media::trial_chunks(plan).is_empty())?;
     Some(NewTask {
+        due_ms: led_ms(video),
         ready_at: ready_at(plan, TaskKind::Trial, 0),
         memory_mib: media::memory_mib(video, Rungs::All),
         ..NewTask::new(TaskRef::only(TaskKind::Trial), planned())
