@@ -18,6 +18,13 @@ const PIECES_MIN: usize = 6;
 /// An answer that breaks is broken after so many bytes: each piece is longer.
 const BROKEN_BYTES: usize = 400;
 
+/// What was read of the bucket since calls were last taken. Beside that the server looks regularly whether the store takes something.
+fn reads(bucket: &Bucket) -> Vec<S3Call> {
+    let mut calls = bucket.proxy.take_calls();
+    calls.retain(|call| matches!(call, S3Call::Get | S3Call::Head));
+    calls
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn by_way_of_the_server() {
     plays_by_way_of_the_server(&Bucket::new().await).await;
@@ -30,7 +37,7 @@ pub(super) async fn plays_by_way_of_the_server(bucket: &Bucket) {
         drop(bucket.proxy.take_calls());
         let answer = get(&piece.url).await;
         assert_eq!(answer.status(), StatusCode::OK, "{}", piece.url);
-        assert_eq!(bucket.proxy.take_calls(), [S3Call::Get], "one call for {}", piece.url);
+        assert_eq!(reads(bucket), [S3Call::Get], "one call for {}", piece.url);
         assert!(*answer.body() == played.stored(&piece).await, "{}", piece.url);
     }
 }
@@ -50,7 +57,7 @@ async fn by_way_of_the_server_while_answers_break() {
         drop(bucket.proxy.take_calls());
         let answer = get(&piece.url).await;
         assert_eq!(answer.status(), StatusCode::OK, "{}", piece.url);
-        assert!(bucket.proxy.take_calls().len() > 1, "it broke: {}", piece.url);
+        assert!(reads(&bucket).len() > 1, "it broke: {}", piece.url);
         served.push((piece, answer.into_body()));
     }
     bucket.proxy.restore();
@@ -71,7 +78,7 @@ pub(super) async fn plays_under_signed_addresses(bucket: &Bucket) {
     for piece in played.pieces().await {
         drop(bucket.proxy.take_calls());
         let answer = get(&piece.url).await;
-        assert_eq!(bucket.proxy.take_calls(), [], "the store isn't asked for {}", piece.url);
+        assert_eq!(reads(bucket), [], "the store isn't asked for {}", piece.url);
         let caching = match piece.key {
             Some(_) => "private, max-age=300",
             // Another attempt may make another one.
